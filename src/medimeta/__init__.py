@@ -1,0 +1,63 @@
+"""MedIMeta: 19 medical imaging datasets, 54 tasks, one format.
+
+Every public name is resolved when it is first used, so that ``import medimeta`` costs next to nothing and needs neither
+torch nor h5py before there is something to read.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from medimeta._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from medimeta.building.engine import build as build
+    from medimeta.catalogue.lookup import dataset as dataset
+    from medimeta.catalogue.lookup import datasets as datasets
+    from medimeta.catalogue.lookup import task as task
+    from medimeta.catalogue.lookup import tasks as tasks
+    from medimeta.catalogue.schema import DatasetCard as DatasetCard
+    from medimeta.catalogue.schema import TaskCard as TaskCard
+    from medimeta.catalogue.schema import TaskTarget as TaskTarget
+    from medimeta.errors import MedimetaError as MedimetaError
+    from medimeta.learning.metrics import Scores as Scores
+    from medimeta.learning.metrics import evaluate as evaluate
+    from medimeta.loading.arrays import load_arrays as load_arrays
+    from medimeta.loading.dataset import TaskDataset as TaskDataset
+    from medimeta.loading.dataset import load as load
+    from medimeta.loading.loader import loader as loader
+    from medimeta.store.verify import verify as verify
+
+_HOMES = {
+    "DatasetCard": "medimeta.catalogue.schema",
+    "MedimetaError": "medimeta.errors",
+    "Scores": "medimeta.learning.metrics",
+    "TaskCard": "medimeta.catalogue.schema",
+    "TaskDataset": "medimeta.loading.dataset",
+    "TaskTarget": "medimeta.catalogue.schema",
+    "build": "medimeta.building.engine",
+    "dataset": "medimeta.catalogue.lookup",
+    "datasets": "medimeta.catalogue.lookup",
+    "evaluate": "medimeta.learning.metrics",
+    "load": "medimeta.loading.dataset",
+    "load_arrays": "medimeta.loading.arrays",
+    "loader": "medimeta.loading.loader",
+    "task": "medimeta.catalogue.lookup",
+    "tasks": "medimeta.catalogue.lookup",
+    "verify": "medimeta.store.verify",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'medimeta' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""From an original to a stored dataset: plan, work in processes, write, verify, publish."""

@@ -1,0 +1,1 @@
+"""Data about the datasets: cards, and how to look them up."""

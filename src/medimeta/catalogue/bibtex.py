@@ -1,0 +1,44 @@
+"""Citations as BibTeX: MedIMeta itself, and everything a dataset was made from."""
+
+from __future__ import annotations
+
+from medimeta.catalogue.schema import DatasetCard, Paper
+
+MEDIMETA = Paper(
+    key="woerner2024medimeta",
+    authors=("Woerner, Stefano", "Jaques, Arthur", "Baumgartner, Christian F."),
+    title="A comprehensive and easy-to-use multi-domain multi-task medical imaging meta-dataset (MedIMeta)",
+    year=2024,
+    doi="10.5281/zenodo.7884735",
+    url="https://zenodo.org/records/7884735",
+)
+
+_ESCAPES = str.maketrans({"&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_"})
+
+
+def bibtex(card: DatasetCard) -> str:
+    """Return BibTeX entries for MedIMeta and every paper behind the dataset, each key once.
+
+    Examples
+    --------
+    >>> import medimeta as mm
+    >>> print(bibtex(mm.dataset("bus")).splitlines()[0])
+    @misc{woerner2024medimeta,
+    """
+    papers = {paper.key: paper for paper in (MEDIMETA, *(source.paper for source in card.sources))}
+    return "\n\n".join(_entry(paper) for paper in papers.values())
+
+
+def _entry(paper: Paper) -> str:
+    fields = {
+        "title": "{" + paper.title.translate(_ESCAPES) + "}",  # the second braces keep its capitals
+        "author": " and ".join(paper.authors).translate(_ESCAPES),
+        "year": str(paper.year),
+        "journal": paper.venue.translate(_ESCAPES) if paper.venue else None,
+        "volume": paper.volume,
+        "pages": paper.pages,
+        "doi": paper.doi,
+        "url": paper.url,
+    }
+    body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
+    return f"@{'article' if paper.venue else 'misc'}{{{paper.key},\n{body}\n}}"

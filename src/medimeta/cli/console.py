@@ -1,0 +1,86 @@
+"""What the verbs print with: results on standard output, progress on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from medimeta.benchmark.run import Watcher
+    from medimeta.building.engine import Progress
+
+PIPE_WIDTH = 160  # of tables that go to a file or a pipe, where there is no screen to fit
+
+
+def console() -> Console:
+    """Return a console on standard output."""
+    from rich.console import Console
+
+    made = Console(highlight=False)
+    return made if made.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+@contextmanager
+def build_progress() -> Iterator[Progress]:
+    """Show a bar with rate and time left for each dataset that is built."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    bars: dict[str, TaskID] = {}
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} images/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+
+        def progress(dataset: str, done: int, total: int) -> None:
+            if dataset not in bars:
+                bars[dataset] = bar.add_task(dataset, total=total, rate="–")
+            speed = bar.tasks[bars[dataset]].speed
+            bar.update(bars[dataset], completed=done, rate=f"{speed:.0f}" if speed else "–")
+
+        yield progress
+
+
+@contextmanager
+def epoch_progress() -> Iterator[Watcher]:
+    """Show a line for the cell that is trained, with its last epoch's figures."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from medimeta.benchmark.run import Cell
+    from medimeta.learning.train import EpochDone
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+
+        def watcher(cell: Cell) -> EpochDone:
+            title = f"{cell.task.id}, {cell.config.backbone}, seed {cell.config.seed}"
+            for old in bar.task_ids:
+                bar.remove_task(old)
+            line = bar.add_task(f"{title}: first epoch", total=None)
+
+            def epoch_done(epoch: int, figures: dict[str, float]) -> None:
+                bar.update(
+                    line,
+                    description=f"{title}: epoch {epoch}, loss {figures['train_loss']:.3f}, "
+                    f"validation AUROC {100 * figures['val_auroc']:.1f}",
+                )
+
+            return epoch_done
+
+        yield watcher

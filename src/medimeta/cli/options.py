@@ -1,0 +1,72 @@
+"""Options that several verbs share, each written once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Root = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the built datasets. Else $MEDIMETA_ROOT, else ./data.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Out = Annotated[Path, typer.Option(help="Folder for results.")]
+Backbones = Annotated[
+    list[str] | None,
+    typer.Option("--backbone", help="timm's name of a backbone; repeat it or separate by commas."),
+]
+Seeds = Annotated[
+    list[str] | None, typer.Option("--seeds", help="Seeds, one run each; repeat it or separate by commas.")
+]
+MaxEpochs = Annotated[int, typer.Option(min=1, help="Upper bound of epochs; early stopping usually ends before.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Images a step; the protocol has 64.", show_default=False)]
+Pretrained = Annotated[bool, typer.Option("--pretrained/--no-pretrained", help="Start from ImageNet weights.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option(help="Start from a local file: safetensors or a state dict.", show_default=False),
+]
+Devices = Annotated[str, typer.Option(help="How many devices to use, or auto.")]
+
+
+def words(values: Sequence[str] | None, default: Sequence[str] = ()) -> list[str]:
+    """Split values of a repeatable option at commas; the default where none was given.
+
+    Examples
+    --------
+    >>> words(["bus,pbc", "oct"])
+    ['bus', 'pbc', 'oct']
+    """
+    found = [word.strip() for value in values or () for word in value.split(",") if word.strip()]
+    return list(dict.fromkeys(found)) or list(default)
+
+
+def numbers(values: Sequence[str] | None, default: Sequence[int]) -> list[int]:
+    """Split values of a repeatable option into whole numbers.
+
+    Raises
+    ------
+    typer.BadParameter
+        A value is not a whole number.
+    """
+    try:
+        return [int(word) for word in words(values)] or list(default)
+    except ValueError:
+        raise typer.BadParameter(f"expected whole numbers, got {', '.join(values or ())}") from None
+
+
+def device_count(value: str) -> int | Literal["auto"]:
+    """Return the number of devices, or ``"auto"``.
+
+    Raises
+    ------
+    typer.BadParameter
+        Neither a positive number nor auto.
+    """
+    if value == "auto":
+        return "auto"
+    if value.isdigit() and int(value) > 0:
+        return int(value)
+    raise typer.BadParameter(f"expected a positive number or auto, got {value!r}", param_hint="--devices")

@@ -1,0 +1,92 @@
+"""``medimeta show``: one dataset or task, whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medimeta.cli import options
+from medimeta.cli.console import console, print_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from medimeta.catalogue.catalogue import Catalogue
+    from medimeta.catalogue.schema import DatasetCard, TaskCard
+
+
+def command(
+    name: Annotated[str, typer.Argument(metavar="ID", help="A dataset, or a task as 'dataset/task'.")],
+    json: options.Json = False,
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print what to cite, as BibTeX.")] = False,
+) -> None:
+    """Show a dataset or a task: what it is, its terms, its overlaps, whom to cite."""
+    from medimeta.catalogue.bibtex import bibtex as citations
+    from medimeta.catalogue.catalogue import default_catalogue
+    from medimeta.catalogue.views import dataset_details
+
+    catalogue = default_catalogue()
+    task = catalogue.task(name) if "/" in name else None
+    card = catalogue.dataset(task.dataset if task else name)
+    if bibtex:
+        typer.echo(citations(card))
+    elif json:
+        print_json(task.model_dump(mode="json") if task else dataset_details(card, catalogue))
+    elif task:
+        console().print(_labels(task))
+    else:
+        _print_card(card, catalogue)
+
+
+def _print_card(card: DatasetCard, catalogue: Catalogue) -> None:
+    from rich.table import Table
+
+    screen = console()
+    screen.print(f"[bold]{card.id}[/]  {card.name}", soft_wrap=True)
+    screen.print(card.summary)
+    facts = Table.grid(padding=(0, 2))
+    samples = card.samples
+    facts.add_row("domain", card.domain)
+    facts.add_row(
+        "images",
+        f"{samples.total:,} ({samples.train:,} train, {samples.val:,} val, {samples.test:,} test), "
+        f"{'grey' if card.channels == 1 else 'colour'}",
+    )
+    facts.add_row("released licence", card.released_licence)
+    for source in card.sources:
+        note = f" ({source.licence_note})" if source.licence_note else ""
+        facts.add_row("source", f"{source.title}\n{source.url}\n{source.licence}{note}")
+    facts.add_row(
+        "commercial use",
+        "allowed" if catalogue.commercial(card) else "not allowed (the strictest licence decides)",
+    )
+    facts.add_row("same domain", ", ".join(card.domain_overlaps) or "none")
+    facts.add_row("same subjects", ", ".join(card.subject_overlaps) or "none declared")
+    facts.add_row("buildable", "yes" if card.recipe else "not yet in this version")
+    screen.print(facts)
+    for note in card.notes:
+        screen.print(f"- {note}")
+    table = Table(title="Tasks", title_justify="left")
+    for column in ("task", "kind", "labels"):
+        table.add_column(column)
+    for task in card.tasks:
+        table.add_row(task.name + (" (primary)" if task.primary else ""), task.target.word, _short(task))
+    screen.print(table)
+
+
+def _short(task: TaskCard, most: int = 8) -> str:
+    names = "; ".join(task.classes[:most])
+    return names if len(task.classes) <= most else f"{names}; ... ({len(task.classes)} labels)"
+
+
+def _labels(task: TaskCard) -> Table:
+    from rich.table import Table
+
+    primary = ", primary task" if task.primary else ""
+    table = Table(title=f"{task.id}: {task.target.word}{primary}", title_justify="left")
+    table.add_column("stored", justify="right")
+    table.add_column("label")
+    for key, label in task.labels.items():
+        table.add_row(str(key), label)
+    return table

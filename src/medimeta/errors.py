@@ -1,0 +1,126 @@
+"""The one exception tree.
+
+Every error that a user can cause or meet derives from `MedimetaError` and from the built-in that fits, so that
+``except FileNotFoundError`` works as anyone would expect. A message says what, where, expected and got, and the way
+out. The command line prints the message alone and leaves with `exit_code`: 1 where something is wrong with the data
+or the machine, 2 where the call itself was wrong.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+SHOWN = 20  # problems listed in a message; the rest are counted
+
+
+class MedimetaError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+    exit_code = 1
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of the message.
+        return str(self.args[0]) if self.args else ""
+
+
+class UsageError(MedimetaError, ValueError):
+    """The call itself was wrong: a bad flag, a bad combination, a value out of range."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError, KeyError):
+    """A dataset, task, split or filter value that does not exist; names near it are offered."""
+
+
+class MissingDependencyError(MedimetaError, ImportError):
+    """An optional library is not installed."""
+
+    exit_code = 2
+
+
+class CardError(MedimetaError, ValueError):
+    """One or more cards are not valid; every problem is listed with its file and field."""
+
+
+class SourceError(MedimetaError, OSError):
+    """An original download cannot be used."""
+
+
+class SourceNotFoundError(SourceError, FileNotFoundError):
+    """An original download, or a file that must be in it, is missing."""
+
+
+class DamagedSourceError(SourceError):
+    """An original download is truncated, corrupt, unsafe, or does not decode."""
+
+
+class CountMismatchError(SourceError, ValueError):
+    """An original download does not hold what the release was made of."""
+
+
+class LabelError(SourceError, ValueError):
+    """A label that the card does not know."""
+
+
+class StoreError(MedimetaError, OSError):
+    """A built dataset cannot be read or written."""
+
+
+class DatasetNotFoundError(StoreError, FileNotFoundError):
+    """There is no such dataset under the root."""
+
+
+class DatasetExistsError(StoreError, FileExistsError):
+    """The dataset is already there and may not be overwritten."""
+
+    exit_code = 2
+
+
+class DatasetLockedError(StoreError, BlockingIOError):
+    """Another process builds the same dataset under the same root."""
+
+
+class RootNotWritableError(StoreError, PermissionError):
+    """The root folder cannot be written."""
+
+
+class DamagedStoreError(StoreError, ValueError):
+    """A built dataset is not whole: verification found problems."""
+
+
+class WeightsError(MedimetaError, ValueError):
+    """Pre-trained weights cannot be had, or do not fit the backbone."""
+
+
+class MetricError(UsageError):
+    """Labels and scores that cannot be evaluated together."""
+
+
+def bullet_list(problems: Sequence[str], shown: int = SHOWN) -> str:
+    """Render problems as an indented list, the first `shown` in full and the rest counted."""
+    lines = [f"  - {problem}" for problem in problems[:shown]]
+    if len(problems) > shown:
+        lines.append(f"  ... and {len(problems) - shown} more")
+    return "\n".join(lines)
+
+
+def unknown_name(kind: str, got: str, known: Iterable[str], *, hint: str = "") -> UnknownNameError:
+    """Build the error for a name that is not known, offering the names near it.
+
+    Examples
+    --------
+    >>> print(unknown_name("dataset", "oc", ["oct", "bus"]))
+    unknown dataset 'oc'. Did you mean 'oct'?
+    """
+    names = sorted(set(known))
+    folded = {name.casefold(): name for name in names}
+    near = [folded[key] for key in difflib.get_close_matches(got.casefold(), folded, n=3, cutoff=0.5)]
+    near += [name for name in names if got and got.casefold() in name.casefold() and name not in near][:3]
+    message = f"unknown {kind} {got!r}."
+    if near:
+        message += " Did you mean " + " or ".join(repr(name) for name in near) + "?"
+    elif len(names) <= SHOWN:
+        message += " Known: " + ", ".join(names) + "."
+    return UnknownNameError(f"{message} {hint}".rstrip())

@@ -1,0 +1,1 @@
+"""Backbones, heads, training and metrics."""

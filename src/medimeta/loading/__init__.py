@@ -1,0 +1,1 @@
+"""From a stored dataset to arrays, PyTorch datasets and batches."""

@@ -1,0 +1,1 @@
+"""How each original download becomes samples: one module an original, and the rules that they share."""

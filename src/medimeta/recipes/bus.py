@@ -1,0 +1,106 @@
+"""Breast ultrasound: ``Dataset_BUSI.zip``.
+
+``Dataset_BUSI_with_GT/{benign,malignant,normal}/<class> (k).png``, each with a mask ``<class> (k)_mask.png``; some have
+further masks ``_mask_1.png``, ... Images are RGB that show grey; masks are 1-bit, RGB or RGBA (all seen).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from medimeta.errors import DamagedSourceError, LabelError, SourceNotFoundError, bullet_list
+from medimeta.recipes import pixels
+from medimeta.recipes.recipe import Recipe, Rendered, Sample
+from medimeta.recipes.splits import TRAIN_VAL_TEST, random_split
+from medimeta.sources.archive import Archive
+from medimeta.sources.find import Original
+from medimeta.sources.images import decode
+
+CLASSES = ("benign", "malignant", "normal")
+_MASK = re.compile(r"^(?P<stem>.+)_mask(?:_(?P<number>\d+))?$")
+
+
+class Bus(Recipe):
+    """Grey, pad, resize; order by folder, then by file name as a plain string; 70/10/20 by image."""
+
+    name = "bus"
+    original = Original("the BUSI dataset", ("Dataset_BUSI.zip",), frozenset(CLASSES))
+
+    def samples(self, source: Archive) -> dict[str, list[Sample]]:
+        """List the images of the three class folders, each with its masks."""
+        return {"bus": [sample for folder in source.folders() for sample in _folder_samples(source, folder)]}
+
+    def splits(self, dataset: str, samples: Sequence[Sample]) -> list[str]:
+        """Split by image: the source names no patients."""
+        return random_split(range(len(samples)), TRAIN_VAL_TEST)
+
+    def render(self, source: Archive, sample: Sample, size: int) -> Rendered:
+        """Render the image, release 1.0's mask (the first alone) and the union of all masks."""
+        original = decode(source.read(sample.member), source.where(sample.member))
+        grey, converted_from = pixels.to_mode(original, "L")
+        scaled = pixels.resize(pixels.pad(grey), size)
+        masks = [decode(source.read(mask), source.where(mask)) for mask in sample.masks]
+        if any(mask.size != original.size for mask in masks):
+            sizes = ", ".join(f"{width}x{height}" for width, height in (mask.size for mask in masks))
+            raise DamagedSourceError(
+                f"{source.where(sample.member)}: is {original.width}x{original.height} pixels, "
+                f"but its masks are {sizes}."
+            )
+        rendered_masks = {"": pixels.union_mask(masks, size)}
+        if len(masks) > 1:
+            rendered_masks["_first"] = pixels.union_mask(masks[:1], size)
+        return Rendered(
+            pixels=np.asarray(scaled.image),
+            original_size=original.size,
+            converted_from=converted_from,
+            enlarged=scaled.enlarged,
+            masks=rendered_masks,
+            annotations={"mask_path": "{mask}_first.tiff" if len(masks) > 1 else "{mask}.tiff"},
+        )
+
+
+def _folder_samples(source: Archive, folder: str) -> Iterator[Sample]:
+    category = folder.casefold()
+    images: list[str] = []
+    masks: dict[str, list[tuple[int, str]]] = {}
+    for name in source.files(folder):
+        stem, dot, extension = name.rpartition(".")
+        if extension.casefold() != "png" or not dot or name.startswith("."):
+            continue
+        if mask := _MASK.match(stem):
+            masks.setdefault(mask["stem"], []).append((int(mask["number"] or 0), name))
+        else:
+            images.append(name)
+    if images and category not in CLASSES:
+        raise LabelError(f"{source.where(folder)}: is no class of bus; expected {', '.join(CLASSES)}.")
+    stems = {name.rpartition(".")[0] for name in images}
+    problems = [
+        f"{source.where(f'{folder}/{name}')}: has no mask" for name in images if name.rpartition(".")[0] not in masks
+    ]
+    problems += [
+        f"{source.where(f'{folder}/{name}')}: is the mask of an image that is missing"
+        for stem in sorted(masks.keys() - stems)
+        for _, name in masks[stem]
+    ]
+    if problems:
+        raise SourceNotFoundError(
+            f"bus needs at least one mask for every image, and an image for every mask:\n{bullet_list(problems)}"
+        )
+    for name in images:
+        own = tuple(mask for _, mask in sorted(masks[name.rpartition(".")[0]]))
+        yield Sample(
+            member=f"{folder}/{name}",
+            original_filepath=f"{category}/{name}",
+            labels={
+                "case category": category,
+                "malignancy": "malignant finding" if category == "malignant" else "no malignant finding",
+            },
+            masks=tuple(f"{folder}/{mask}" for mask in own),
+            annotations={"original_mask_path": f"{category}/{own[0]}"},
+        )
+
+
+RECIPE = Bus()

@@ -1,0 +1,107 @@
+"""The pixel rules of release 1.0, in Pillow's own operations, so that results are equal bit for bit.
+
+Crop and pad run at full resolution, before scaling. Source of every rule: the release's preprocessing, as laid down in
+the project's description of the originals ("Pixels").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from medimeta.recipes.recipe import Pixels
+
+BICUBIC = Image.Resampling.BICUBIC
+NEAREST = Image.Resampling.NEAREST
+
+
+class Scaled(NamedTuple):
+    """A scaled image, and whether it had to be enlarged."""
+
+    image: Image.Image
+    enlarged: bool
+
+
+def pad(image: Image.Image, method: Image.Resampling = BICUBIC) -> Image.Image:
+    """Centre on a black square whose side is the longer edge.
+
+    Examples
+    --------
+    >>> pad(Image.new("L", (4, 2))).size
+    (4, 4)
+    """
+    side = max(image.size)
+    return ImageOps.pad(image, (side, side), method=method, color=0)
+
+
+def crop(image: Image.Image) -> Image.Image:
+    """Cut the centred square whose side is the shorter edge; an odd rest is cut at the right and the bottom.
+
+    Examples
+    --------
+    >>> crop(Image.new("RGB", (5, 2))).size
+    (2, 2)
+    """
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
+def resize(image: Image.Image, size: int) -> Scaled:
+    """Scale a square image to `size` pixels, up or down."""
+    return Scaled(image.resize((size, size), BICUBIC), enlarged=max(image.size) < size)
+
+
+def thumbnail(image: Image.Image, size: int) -> Scaled:
+    """Shrink a square image to `size` pixels; a smaller one is enlarged by `resize` instead.
+
+    ``Image.thumbnail`` lets JPEG decoders skip detail and reduces in two steps, so its pixels differ from `resize`'s.
+    """
+    if max(image.size) < size:
+        return resize(image, size)
+    small = image.copy()
+    small.thumbnail((size, size), BICUBIC)
+    return Scaled(small, enlarged=False)
+
+
+def to_mode(image: Image.Image, mode: str) -> tuple[Image.Image, str | None]:
+    """Convert to ``"L"`` or ``"RGB"``; return the image, and the old mode where it was another."""
+    if image.mode == mode:
+        return image, None
+    return image.convert(mode), image.mode
+
+
+def union_mask(masks: Iterable[Image.Image], size: int) -> Pixels:
+    """Unite masks of one image into a binary one, padded to a square and scaled without inventing values.
+
+    Parameters
+    ----------
+    masks : iterable of PIL.Image.Image
+        Masks of the same size, in any mode; whatever is not black is inside.
+    size : int
+        Side of the result in pixels.
+
+    Returns
+    -------
+    ndarray of uint8, shape (size, size)
+        0 outside, 255 inside.
+
+    Raises
+    ------
+    ValueError
+        The masks differ in size, or there is none.
+    """
+    united: np.ndarray | None = None
+    for mask in masks:
+        inside = np.asarray(mask.convert("L")) > 0
+        if united is not None and united.shape != inside.shape:
+            raise ValueError(f"masks of one image differ in size: {united.shape[::-1]} and {inside.shape[::-1]}")
+        united = inside if united is None else united | inside
+    if united is None:
+        raise ValueError("there is no mask to unite")
+    square = pad(Image.fromarray(united.astype(np.uint8) * 255), NEAREST)
+    return np.asarray(square.resize((size, size), NEAREST))

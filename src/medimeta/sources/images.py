@@ -1,0 +1,52 @@
+"""Decode the bytes of an original image, whole and within bounds, or say which one does not decode."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+from PIL import Image, UnidentifiedImageError
+
+from medimeta.errors import DamagedSourceError
+
+MAX_PIXELS = 100_000_000  # the largest original is a mammogram of about 40 megapixels
+
+
+def decode(data: bytes, where: str) -> Image.Image:
+    """Decode an image completely.
+
+    Parameters
+    ----------
+    data : bytes
+        An image file in any format that Pillow reads.
+    where : str
+        The image's place, for messages.
+
+    Returns
+    -------
+    PIL.Image.Image
+        The loaded image, in the mode of the file.
+
+    Raises
+    ------
+    DamagedSourceError
+        The bytes are no image, stop short, or would be larger than any original is.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd TIFF tags and Pillow's own size warning: both are judged here
+            image = Image.open(io.BytesIO(data))
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise DamagedSourceError(
+                    f"{where}: is {width}x{height} pixels, more than the {MAX_PIXELS:,} that an original may have."
+                )
+            image.load()
+    except UnidentifiedImageError:
+        raise DamagedSourceError(f"{where}: is not an image that can be read ({len(data):,} bytes).") from None
+    except Image.DecompressionBombError as error:
+        raise DamagedSourceError(f"{where}: is too large to be an original ({error}).") from None
+    except (OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError, MemoryError) as error:
+        # Pillow's decoders raise all of these on damaged files.
+        raise DamagedSourceError(f"{where}: does not decode ({error}; {len(data):,} bytes).") from error
+    return image

@@ -1,0 +1,115 @@
+"""``manifest.json``: from what, how and with what a dataset was built, and the digest of every file.
+
+It holds nothing that differs between two builds of the same original: no time, no host, no path of a machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from medimeta.errors import DamagedStoreError
+from medimeta.store import layout
+
+FORMAT_VERSION = 1
+MAX_MANIFEST_BYTES = 256_000_000  # masks of the largest dataset, one line each, stay far below
+
+
+class FileDigest(BaseModel):
+    """Size in bytes and SHA-256 of one file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bytes: int
+    sha256: str
+
+
+class SourceDigest(BaseModel):
+    """What was read of an original.
+
+    ``sha256`` is that of the lines ``<member> <sha256 of its bytes>`` of all members read, in sample order: the same
+    for an archive and for the folder it was extracted to.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    members: int
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """The manifest of a stored dataset.
+
+    Attributes
+    ----------
+    partial : bool
+        Whether the original did not hold what the release was made of, and the build was allowed all the same.
+    departures : tuple of str
+        In what the counts differ from the card's, where `partial`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format_version: int = FORMAT_VERSION
+    dataset: str
+    package: str
+    recipe: str
+    recipe_version: int
+    settings: Mapping[str, Any]
+    partial: bool
+    departures: tuple[str, ...]
+    samples: int
+    sources: tuple[SourceDigest, ...]
+    files: Mapping[str, FileDigest]
+
+    def fingerprint(self) -> str:
+        """Return one digest of all that learning depends on: images, labels and splits."""
+        prefixes = (layout.IMAGES, f"{layout.LABELS}/", f"{layout.SPLITS_FOLDER}/")
+        lines = [f"{name} {file.sha256}" for name, file in sorted(self.files.items()) if name.startswith(prefixes)]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def digest_files(folder: Path) -> dict[str, FileDigest]:
+    """Hash every file of a dataset but the manifest itself, by relative name, sorted."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return {name: digest_file(folder / name) for name in names if name != layout.MANIFEST}
+
+
+def digest_file(path: Path) -> FileDigest:
+    """Hash one file."""
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileDigest(bytes=path.stat().st_size, sha256=sha256)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Read the manifest; None where there is none, as in folders that others wrote.
+
+    Raises
+    ------
+    DamagedStoreError
+        The file is there but is no manifest of this format.
+    """
+    path = folder / layout.MANIFEST
+    if not path.exists():
+        return None
+    if path.stat().st_size > MAX_MANIFEST_BYTES:
+        raise DamagedStoreError(f"{path}: is larger than the {MAX_MANIFEST_BYTES:,} bytes that it may have.")
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise DamagedStoreError(
+            f"{path}: is not a manifest ({'.'.join(map(str, first['loc']))}: {first['msg']}). Build the dataset again."
+        ) from None
+    if manifest.format_version > FORMAT_VERSION:
+        raise DamagedStoreError(
+            f"{path}: has format version {manifest.format_version}, newer than the {FORMAT_VERSION} that this version "
+            f"of medimeta reads. Upgrade medimeta."
+        )
+    return manifest

@@ -1,0 +1,143 @@
+"""Write a dataset in the layout. One writer, any order of images, the same bytes at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from medimeta.catalogue.schema import SPLITS, DatasetCard
+from medimeta.errors import RootNotWritableError, StoreError
+from medimeta.store import layout
+from medimeta.store.info import info_text
+from medimeta.store.licence import licence_text
+from medimeta.store.manifest import Manifest, digest_files
+from medimeta.store.table import SampleTable
+
+
+class DatasetWriter:
+    """Writes one dataset into an empty folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to write; made if missing.
+    card : DatasetCard
+        The dataset's card.
+    count : int
+        How many samples there will be.
+    size : int
+        Side of the images in pixels.
+
+    Raises
+    ------
+    RootNotWritableError
+        The folder cannot be made or written.
+    """
+
+    def __init__(self, folder: Path, card: DatasetCard, count: int, size: int) -> None:
+        self.folder = folder
+        self.card = card
+        self.size = size
+        self._shape = card.shape(size)
+        self._image_bytes = int(np.prod(self._shape))
+        self._masks_made = False
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._offset = _allocate(folder / layout.IMAGES, (count, *self._shape))
+            self._fd = os.open(folder / layout.IMAGES, os.O_WRONLY)
+        except PermissionError as error:
+            raise RootNotWritableError(f"{folder}: cannot be written ({error.strerror}).") from error
+        except OSError as error:
+            raise StoreError(f"{folder}: cannot be written ({error.strerror or error}).") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the image file; harmless when called twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def write_images(self, start: int, images: npt.NDArray[np.uint8]) -> None:
+        """Write consecutive images from index `start` on; shape ``(n, S, S)`` or ``(n, S, S, 3)``."""
+        if images.shape[1:] != self._shape or images.dtype != np.uint8:
+            raise ValueError(f"expected uint8 images of shape {self._shape}, got {images.dtype} {images.shape[1:]}")
+        view = np.ascontiguousarray(images).reshape(-1).data
+        position = self._offset + start * self._image_bytes
+        while view:
+            try:
+                written = os.pwrite(self._fd, view, position)
+            except OSError as error:
+                raise StoreError(f"{self.folder / layout.IMAGES}: cannot be written ({error.strerror}).") from error
+            view, position = view[written:], position + written
+
+    def write_mask(self, index: int, suffix: str, mask: npt.NDArray[np.uint8]) -> None:
+        """Write a mask of a sample as TIFF; `suffix` follows the sample's number in the file name."""
+        from PIL import Image
+
+        folder = self.folder / layout.MASKS
+        if not self._masks_made:
+            folder.mkdir(exist_ok=True)
+            self._masks_made = True
+        Image.fromarray(mask).save(folder / f"{layout.stem(index)}{suffix}.tiff", compression="raw")
+
+    def write_table(self, table: SampleTable) -> None:
+        """Write labels, splits, annotations, ``info.yaml`` and ``LICENSE``."""
+        labels = self.folder / layout.LABELS
+        labels.mkdir(exist_ok=True)
+        for task in self.card.tasks:
+            np.save(
+                labels / f"{task.name}.npy",
+                table.labels[task.name].astype(np.int64, copy=False),
+                allow_pickle=False,
+            )
+        splits = table.indices_by(table.split)
+        original_splits = table.indices_by(table.original_split)
+        # An original split without samples has no file in release 1.0; of the three splits proper, each always has one.
+        self._write_splits(layout.SPLITS_FOLDER, {split: splits.get(split, []) for split in SPLITS})
+        self._write_splits(layout.ORIGINAL_SPLITS_FOLDER, original_splits)
+        self._write_text(layout.ANNOTATIONS, table.csv_text(self.card.tasks))
+        counts = {split: len(splits.get(split, [])) for split in SPLITS}
+        original_counts = {split: len(original_splits.get(split, [])) for split in SPLITS}
+        self._write_text(layout.INFO, info_text(self.card, self.size, counts, original_counts))
+        self._write_text(layout.LICENCE, licence_text(self.card))
+
+    def finish(self, **facts: Any) -> Manifest:
+        """Flush everything, hash every file, and write the manifest last; `facts` are its further fields."""
+        os.fsync(self._fd)
+        self.close()
+        manifest = Manifest(dataset=self.card.id, files=digest_files(self.folder), **facts)
+        self._write_text(layout.MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+        return manifest
+
+    def _write_splits(self, folder: str, splits: dict[str, list[int]]) -> None:
+        (self.folder / folder).mkdir(exist_ok=True)
+        for split, indices in splits.items():
+            self._write_text(f"{folder}/{split}.txt", layout.split_text(indices))
+
+    def _write_text(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _allocate(path: Path, shape: Iterable[int]) -> int:
+    """Make the HDF5 file with one contiguous block, and return the block's offset in bytes."""
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    # Early allocation without fill: the block has its place now, and is written from outside HDF5.
+    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset(layout.IMAGES_DATASET, shape=tuple(shape), dtype=np.uint8, dcpl=plan)
+        return int(dataset.id.get_offset())
