@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SOURCE ?=
 OUT ?= demo
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench docs clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml
@@ -33,6 +33,9 @@ format: $(VENV)/.installed  ## Rewrite files in the project's style
 
 bench: $(VENV)/.installed  ## Ratios against the released packages, in an environment of their own
 	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.installed  ## Write the table of datasets in the README anew
+	$(BIN)/python docs/readme_table.py
 
 clean:  ## Remove what the commands above made
 	rm -rf $(VENV) .bench-venv demo runs

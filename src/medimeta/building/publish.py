@@ -11,8 +11,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
-from medimeta.errors import DatasetExistsError, DatasetLockedError, RootNotWritableError, StoreError
+from medimeta.errors import DatasetExistsError, DatasetLockedError, MedimetaError, RootNotWritableError, StoreError
 
 
 @contextmanager
@@ -45,8 +46,6 @@ def workplace(root: Path, dataset: str, *, overwrite: bool) -> Iterator[Path]:
     final, partial, old = root / dataset, root / f".{dataset}.partial", root / f".{dataset}.old"
     try:
         root.mkdir(parents=True, exist_ok=True)
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise RootNotWritableError(f"{root}: cannot be made ({error.strerror}). Pass another --root.") from error
     except OSError as error:
         raise RootNotWritableError(f"{root}: cannot be made ({error.strerror}). Pass another --root.") from error
     with _lock(root / f".{dataset}.lock", dataset):
@@ -68,10 +67,12 @@ def workplace(root: Path, dataset: str, *, overwrite: bool) -> Iterator[Path]:
             if final.exists():
                 final.rename(old)
             partial.rename(final)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(partial, ignore_errors=True)
             if old.exists() and not final.exists():
                 old.rename(final)
+            if isinstance(error, OSError) and not isinstance(error, MedimetaError):
+                raise StoreError(f"{final}: cannot be written ({error.strerror or error}).") from error
             raise
         shutil.rmtree(old, ignore_errors=True)
 
@@ -79,40 +80,45 @@ def workplace(root: Path, dataset: str, *, overwrite: bool) -> Iterator[Path]:
 @contextmanager
 def _lock(path: Path, dataset: str) -> Iterator[None]:
     """Hold an exclusive lock that ends with the process, however it ends."""
+    with _open(path) as file:
+        _take(file, path, dataset)
+        if not _is_still(file, path):  # its last holder removed it between our opening and our taking it
+            raise DatasetLockedError(f"{path.parent / dataset}: was being built until just now. Build again.")
+        try:
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _open(path: Path) -> TextIO:
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except PermissionError as error:
+        return path.open("a+", encoding="ascii")
+    except OSError as error:
         raise RootNotWritableError(
             f"{path.parent}: cannot be written ({error.strerror}). Pass another --root, or change its rights."
         ) from error
-    except OSError as error:
-        raise RootNotWritableError(
-            f"{path.parent}: cannot be written ({error.strerror}). Pass another --root."
-        ) from error
+
+
+def _is_still(file: TextIO, path: Path) -> bool:
     try:
-        _take(fd, path, dataset)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
-        yield
-        path.unlink(missing_ok=True)
-    except DatasetLockedError:
-        raise
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(fd)
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
-def _take(fd: int, path: Path, dataset: str) -> None:
+def _take(file: TextIO, path: Path, dataset: str) -> None:
     try:
         import fcntl
-    except ModuleNotFoundError:  # Windows: no advisory locks; the partial folder's rename still fails on a conflict
+    except ModuleNotFoundError:  # Windows has no such locks; there a conflict shows when the folder is renamed
         return
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(fd, 32, 0).decode(errors="replace") or "unknown"
+        file.seek(0)
+        holder = file.read(32) or "unknown"
         raise DatasetLockedError(
             f"{path.parent / dataset}: is being built by process {holder}. Wait for it, or end it and build again."
         ) from None

@@ -34,11 +34,12 @@ def _entry(paper: Paper) -> str:
         "title": "{" + paper.title.translate(_ESCAPES) + "}",  # the second braces keep its capitals
         "author": " and ".join(paper.authors).translate(_ESCAPES),
         "year": str(paper.year),
-        "journal": paper.venue.translate(_ESCAPES) if paper.venue else None,
+        "booktitle" if paper.conference else "journal": paper.venue.translate(_ESCAPES) if paper.venue else None,
         "volume": paper.volume,
-        "pages": paper.pages,
+        "pages": paper.pages.replace("–", "--") if paper.pages else None,
         "doi": paper.doi,
         "url": paper.url,
     }
     body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
-    return f"@{'article' if paper.venue else 'misc'}{{{paper.key},\n{body}\n}}"
+    kind = "misc" if paper.venue is None else "inproceedings" if paper.conference else "article"
+    return f"@{kind}{{{paper.key},\n{body}\n}}"

@@ -80,6 +80,7 @@ class Paper(Card):
     title: Text
     year: Annotated[int, Field(ge=1990, le=2100)]
     venue: Text | None = None
+    conference: bool = False
     volume: str | None = None
     pages: str | None = None
     doi: Annotated[str, Field(pattern=r"^10\.\d{4,}/\S+$")] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from medimeta.catalogue.catalogue import Catalogue
@@ -30,3 +31,15 @@ def dataset_summary(card: DatasetCard, catalogue: Catalogue) -> dict[str, Any]:
 def dataset_details(card: DatasetCard, catalogue: Catalogue) -> dict[str, Any]:
     """Return everything that is known of a dataset."""
     return {**card.model_dump(mode="json"), "commercial_use": catalogue.commercial(card)}
+
+
+def markdown_table(catalogue: Catalogue) -> str:
+    """Return the table of all datasets as Markdown."""
+    lines = ["| id | dataset | domain | images | tasks | commercial use |", "|---|---|---|---:|---|---|"]
+    for card in catalogue.datasets():
+        kinds = Counter(task.target.word for task in card.tasks)
+        tasks = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        use = "yes" if catalogue.commercial(card) else "no"
+        cells = (f"`{card.id}`", card.name, card.domain, f"{card.samples.total:,}", tasks, use)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

@@ -56,14 +56,14 @@ def command(
         names, [backbone], [seed], root=root, pretrained=False, max_epochs=max_epochs, batch_size=BATCH_SIZE
     )
     code = run_grid(cells, runs, devices="auto", json=False)
-    origin = "These images are synthetic: the figures show that the path works, and say nothing about patients."
-    typer.echo("" if source else origin)
+    if source is None:
+        typer.echo("These images are synthetic: the figures show that the path works, and say nothing about patients.")
     typer.echo(f"Datasets lie in {root}. Next: medimeta show {names[0]}; medimeta build {names[0]} --source DOWNLOADS")
     return code
 
 
 def _found_in(source: Path, names: list[str]) -> list[str]:
-    """Return the datasets whose originals are below `source`; where there is none, the error says what was looked for."""
+    """Return the datasets whose originals are below `source`; where there is none, say what was looked for."""
     from medimeta.catalogue.catalogue import default_catalogue
     from medimeta.errors import SourceNotFoundError
     from medimeta.recipes.recipe import recipe_of

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ from medimeta._optional import require
 from medimeta.errors import WeightsError, bullet_list, unknown_name
 
 MAX_NAMED_KEYS = 5
+CONNECT_SECONDS = 5.0
 
 
 def check_backbone(name: str) -> str:
@@ -57,7 +63,8 @@ def make_backbone(name: str, *, pretrained: bool = True, weights: Path | None = 
         scratch: nn.Module = timm.create_model(name, pretrained=False, num_classes=0)
         return scratch
     try:
-        fetched: nn.Module = timm.create_model(name, pretrained=True, num_classes=0)
+        with _cache_alone_if_unreachable():
+            fetched: nn.Module = timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise WeightsError(
@@ -67,6 +74,30 @@ def make_backbone(name: str, *, pretrained: bool = True, weights: Path | None = 
             f"(pretrained=False)."
         ) from error
     return fetched
+
+
+@contextmanager
+def _cache_alone_if_unreachable() -> Iterator[None]:
+    """Let the hub's client use its cache alone where the hub cannot be reached: it would try for a minute."""
+    constants: Any = require("huggingface_hub.constants", extra="train")
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not _reachable(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _reachable(endpoint: str) -> bool:
+    if urllib.request.getproxies():
+        return True  # only the proxy can tell
+    place = urllib.parse.urlsplit(endpoint)
+    port = place.port or (80 if place.scheme == "http" else 443)
+    try:
+        socket.create_connection((place.hostname or "", port), timeout=CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def feature_length(backbone: nn.Module, size: int) -> int:

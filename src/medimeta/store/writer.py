@@ -51,7 +51,7 @@ class DatasetWriter:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._offset = _allocate(folder / layout.IMAGES, (count, *self._shape))
-            self._fd = os.open(folder / layout.IMAGES, os.O_WRONLY)
+            self._images = (folder / layout.IMAGES).open("r+b", buffering=0)
         except PermissionError as error:
             raise RootNotWritableError(f"{folder}: cannot be written ({error.strerror}).") from error
         except OSError as error:
@@ -67,22 +67,19 @@ class DatasetWriter:
 
     def close(self) -> None:
         """Close the image file; harmless when called twice."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._images.close()
 
     def write_images(self, start: int, images: npt.NDArray[np.uint8]) -> None:
         """Write consecutive images from index `start` on; shape ``(n, S, S)`` or ``(n, S, S, 3)``."""
         if images.shape[1:] != self._shape or images.dtype != np.uint8:
             raise ValueError(f"expected uint8 images of shape {self._shape}, got {images.dtype} {images.shape[1:]}")
         view = np.ascontiguousarray(images).reshape(-1).data
-        position = self._offset + start * self._image_bytes
-        while view:
-            try:
-                written = os.pwrite(self._fd, view, position)
-            except OSError as error:
-                raise StoreError(f"{self.folder / layout.IMAGES}: cannot be written ({error.strerror}).") from error
-            view, position = view[written:], position + written
+        try:
+            self._images.seek(self._offset + start * self._image_bytes)
+            while view:
+                view = view[self._images.write(view) :]
+        except OSError as error:
+            raise StoreError(f"{self.folder / layout.IMAGES}: cannot be written ({error.strerror}).") from error
 
     def write_mask(self, index: int, suffix: str, mask: npt.NDArray[np.uint8]) -> None:
         """Write a mask of a sample as TIFF; `suffix` follows the sample's number in the file name."""
@@ -117,7 +114,7 @@ class DatasetWriter:
 
     def finish(self, **facts: Any) -> Manifest:
         """Flush everything, hash every file, and write the manifest last; `facts` are its further fields."""
-        os.fsync(self._fd)
+        os.fsync(self._images.fileno())
         self.close()
         manifest = Manifest(dataset=self.card.id, files=digest_files(self.folder), **facts)
         self._write_text(layout.MANIFEST, manifest.model_dump_json(indent=1) + "\n")

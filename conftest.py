@@ -1,0 +1,45 @@
+"""Fixtures for tests and doctests: synthetic originals and what is built from them, made once a session."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import medimeta as mm
+from medimeta.synthetic.originals import available, write_original
+
+IMAGES_PER_CLASS = 10
+
+
+@pytest.fixture(scope="session")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the synthetic archive of every dataset that can be built into one folder."""
+    folder = tmp_path_factory.mktemp("originals")
+    for name in available():
+        write_original(name, folder, images_per_class=IMAGES_PER_CLASS)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built_root(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build every dataset from the synthetic originals into one root. Copy it before you change it."""
+    root = tmp_path_factory.mktemp("root")
+    mm.build(available(), source=originals, root=root, workers=1, allow_partial=True)
+    return root
+
+
+@pytest.fixture(scope="session")
+def bus_root(built_root: Path) -> Path:
+    """Return the root again, by the name that examples in docstrings use."""
+    return built_root
+
+
+@pytest.fixture(scope="session")
+def real_originals() -> Path:
+    """Return the folder of real originals with their golden digests; skip where it is not."""
+    folder = Path(os.environ.get("MEDIMETA_REAL_ORIGINALS") or Path(__file__).parent.parent / "shared" / "real")
+    if not (folder / "golden").is_dir():
+        pytest.skip("the real originals are not here; set MEDIMETA_REAL_ORIGINALS to their folder")
+    return folder

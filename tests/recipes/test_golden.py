@@ -1,0 +1,104 @@
+"""Built from real originals, datasets equal release 1.0 in pixels, labels, splits, columns and original paths."""
+
+import csv
+import hashlib
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import medimeta as mm
+
+TREES = {"bus": "Dataset_BUSI_with_GT", "pbc": "PBC_dataset_normal_DIB"}
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest(folder: Path) -> dict:
+    """Digest a dataset in the form of the golden files, with h5py and csv alone: none of our readers."""
+    with h5py.File(folder / "images.hdf5") as file:
+        pixels = file["images"][:]
+    with (folder / "annotations.csv").open(newline="") as file:
+        reader = csv.DictReader(file)
+        rows, columns = list(reader), reader.fieldnames
+    labels = {path.stem: np.load(path) for path in sorted((folder / "task_labels").glob("*.npy"))}
+
+    def splits(name: str) -> dict:
+        texts = {path.stem: path.read_text() for path in sorted((folder / name).glob("*.txt"))}
+        return {split: [len(text.split("\n")), sha256(text.strip().encode())] for split, text in texts.items()}
+
+    return {
+        "shape": list(pixels.shape),
+        "pixels_sha256": sha256(pixels.tobytes()),
+        "labels": {name: [list(array.shape), sha256(array.tobytes())] for name, array in labels.items()},
+        "splits": splits("splits"),
+        "original_splits": splits("original_splits"),
+        "columns": columns,
+        "original_filepath_sha256": sha256("\n".join(row["original_filepath"] for row in rows).encode()),
+    }
+
+
+def as_folder(tree: Path, _: Path) -> Path:
+    return tree.parent
+
+
+def as_tree_itself(tree: Path, _: Path) -> Path:
+    return tree
+
+
+def as_zip(tree: Path, place: Path) -> Path:
+    path = place / "download.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(tree.rglob("*"), reverse=True):  # the order in an archive must not matter
+            archive.write(file, file.relative_to(tree.parent))
+    return path
+
+
+def as_zip_one_level_higher(tree: Path, place: Path) -> Path:
+    path = place / "again.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(tree.rglob("*")):
+            archive.write(file, Path("my copy") / file.relative_to(tree.parent))
+    return path
+
+
+def as_zip_one_level_lower(tree: Path, place: Path) -> Path:
+    path = place / "flat.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(tree.rglob("*")):
+            archive.write(file, file.relative_to(tree))
+    return path
+
+
+@pytest.mark.parametrize("dataset", TREES)
+@pytest.mark.parametrize(
+    "form",
+    [as_folder, as_tree_itself, as_zip, as_zip_one_level_higher, as_zip_one_level_lower],
+    ids=lambda f: f.__name__,
+)
+def test_real_originals_build_to_the_golden_digests(real_originals, tmp_path, dataset, form):
+    source = form(real_originals / dataset / TREES[dataset], tmp_path)
+    mm.build(dataset, source=source, root=tmp_path / "root", workers=1, allow_partial=True)
+    golden = json.loads((real_originals / "golden" / f"{dataset}.json").read_text())
+    assert digest(tmp_path / "root" / dataset) == golden
+
+
+def files_of(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_bytes_depend_neither_on_the_number_of_workers_nor_on_the_form_of_the_original(originals, tmp_path):
+    extracted = tmp_path / "extracted"
+    for archive in originals.glob("*.zip"):
+        shutil.unpack_archive(archive, extracted)
+    mm.build(["bus", "pbc"], source=originals, root=tmp_path / "one", workers=1, allow_partial=True)
+    mm.build(["bus", "pbc"], source=originals, root=tmp_path / "three", workers=3, allow_partial=True)
+    mm.build(["bus", "pbc"], source=extracted, root=tmp_path / "folder", workers=2, allow_partial=True)
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "three") == files_of(tmp_path / "folder")
+    assert "bus/manifest.json" in files_of(tmp_path / "one")

@@ -1,0 +1,136 @@
+"""Verification finds every kind of damage, and reports all of it at once."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+import medimeta as mm
+from medimeta.errors import DamagedStoreError
+
+
+def problems(folder, **arguments):
+    return "\n".join(mm.verify(folder.name, folder.parent, **arguments).problems)
+
+
+def test_a_whole_dataset_has_no_problem(bus, of_others):
+    assert mm.verify("bus", bus.parent, deep=True).ok
+    report = mm.verify("pbc", of_others.parent)
+    assert report.ok
+    assert "no manifest" in report.remarks[0]
+
+
+def damage_label_value(folder):
+    labels = np.load(folder / "task_labels" / "malignancy.npy")
+    np.save(folder / "task_labels" / "malignancy.npy", np.where(np.arange(len(labels)) == 3, 7, labels))
+
+
+def damage_label_shape(folder):
+    np.save(folder / "task_labels" / "malignancy.npy", np.zeros(4, np.int64))
+
+
+def damage_label_pickle(folder):
+    np.save(folder / "task_labels" / "malignancy.npy", np.array([{}], dtype=object), allow_pickle=True)
+
+
+def damage_label_missing(folder):
+    (folder / "task_labels" / "malignancy.npy").unlink()
+
+
+def damage_split_twice(folder):
+    val, test = folder / "splits" / "val.txt", folder / "splits" / "test.txt"
+    test.write_text(test.read_text() + "\n" + val.read_text().split("\n")[0])
+
+
+def damage_split_incomplete(folder):
+    lines = (folder / "splits" / "train.txt").read_text().split("\n")
+    (folder / "splits" / "train.txt").write_text("\n".join(lines[1:]))
+
+
+def damage_split_name(folder):
+    (folder / "splits" / "val.txt").write_text("pictures/1.png")
+
+
+def damage_split_range(folder):
+    (folder / "splits" / "val.txt").write_text("images/999999.tiff")
+
+
+def damage_annotations(folder):
+    path = folder / "annotations.csv"
+    path.write_text(path.read_text().replace("images/000004.tiff,", "images/000005.tiff,"))
+
+
+def damage_annotation_rows(folder):
+    path = folder / "annotations.csv"
+    path.write_text("\n".join(path.read_text().split("\n")[:-3]) + "\n")
+
+
+def damage_info(folder):
+    raw = yaml.safe_load((folder / "info.yaml").read_text())
+    raw["tasks"][0]["task_target"] = "GUESSING"
+    (folder / "info.yaml").write_text(yaml.safe_dump(raw))
+
+
+def damage_info_shape(folder):
+    raw = yaml.safe_load((folder / "info.yaml").read_text())
+    raw["input_size"] = [3, 224, 224]
+    (folder / "info.yaml").write_text(yaml.safe_dump(raw))
+
+
+def damage_manifest(folder):
+    (folder / "manifest.json").write_text("{}")
+
+
+def damage_manifest_version(folder):
+    raw = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(raw | {"format_version": 99}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (damage_label_value, "holds [7], which bus/malignancy does not know"),
+        (damage_label_shape, "expected integers of shape (30,), got int64 (4,)"),
+        (damage_label_pickle, "does not read"),
+        (damage_label_missing, "malignancy.npy: is missing"),
+        (damage_split_twice, "is in more than one split"),
+        (damage_split_incomplete, "1 samples are in no split"),
+        (damage_split_name, "expected a name such as images/000000.tiff, got 'pictures/1.png'"),
+        (damage_split_range, "names sample 999999, but there are 30 samples"),
+        (damage_annotations, "sample 4: filepath should be images/000004.tiff, is images/000005.tiff"),
+        (damage_annotation_rows, "has 28 rows for 30 samples"),
+        (damage_info, "tasks.0.target"),
+        (damage_info_shape, "says images of shape (224, 224, 3)"),
+        (damage_manifest, "is not a manifest"),
+        (damage_manifest_version, "Upgrade medimeta"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_damage_is_found(bus, damage, message):
+    damage(bus)
+    assert message in problems(bus)
+    with pytest.raises(DamagedStoreError):
+        mm.verify("bus", bus.parent).raise_for_problems()
+
+
+def test_changed_small_files_are_found_without_deep(bus):
+    path = bus / "annotations.csv"
+    path.write_text(path.read_text().replace("benign (1).png", "benign (9).png", 1))
+    assert "annotations.csv: has changed since it was built" in problems(bus)
+
+
+def test_changed_pixels_are_found_by_deep(bus):
+    with (bus / "images.hdf5").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x7f")
+    assert problems(bus) == ""
+    assert "images.hdf5: has changed since it was built" in problems(bus, deep=True)
+
+
+def test_all_problems_come_at_once(bus):
+    damage_label_value(bus)
+    damage_split_incomplete(bus)
+    (bus / "masks" / "000000.tiff").unlink()
+    found = problems(bus)
+    assert all(part in found for part in ("holds [7]", "are in no split", "masks/000000.tiff: is missing"))
