@@ -28,7 +28,7 @@ Weights = Annotated[
     Path | None,
     typer.Option(help="Start from a local file: safetensors or a state dict.", show_default=False),
 ]
-Devices = Annotated[str, typer.Option(help="How many devices to use, or auto.")]
+Devices = Annotated[str, typer.Option(help="1 or auto: one GPU where there is one, else the CPU.")]
 
 
 def words(values: Sequence[str] | None, default: Sequence[str] = ()) -> list[str]:

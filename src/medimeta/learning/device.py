@@ -18,6 +18,11 @@ def best_precision() -> str:
     return "bf16-mixed" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32-true"
 
 
+def gpus() -> list[int]:
+    """Return the number of the GPU to compute on, or nothing where there is none."""
+    return [torch.cuda.current_device()] if torch.cuda.is_available() else []
+
+
 def device_name() -> str:
     """Return a name of the device for records."""
     if torch.cuda.is_available():

@@ -25,6 +25,7 @@ from medimeta.catalogue.schema import TaskCard
 from medimeta.errors import MedimetaError, UsageError
 from medimeta.learning.backbones import make_backbone
 from medimeta.learning.config import TrainConfig
+from medimeta.learning.device import gpus
 from medimeta.learning.metrics import macro_auroc
 from medimeta.learning.model import TaskModel
 from medimeta.loading.dataset import TaskDataset
@@ -32,6 +33,7 @@ from medimeta.loading.loader import BatchLoader, loader
 from medimeta.store.table import class_indices
 
 Devices = int | Literal["auto"]
+"""How many devices to train on; ``"auto"`` is one GPU where there is one, else the CPU."""
 
 EpochDone = Callable[[int, dict[str, float]], None]
 """Called as ``epoch_done(epoch, figures)`` after each epoch, with ``train_loss``, ``val_loss`` and ``val_auroc``."""
@@ -85,8 +87,8 @@ def train(
         The settings.
     weights : Path, optional
         Weights file, where ``config.weights`` says so.
-    devices : int or "auto"
-        How many devices to use.
+    devices : 1 or "auto"
+        One GPU where there is one, else the CPU.
     epoch_done : callable, optional
         Called after each epoch.
 
@@ -103,7 +105,9 @@ def train(
         The weights cannot be had, or do not fit.
     """
     task = _one_task(train_set, val_set)
-    with quiet(), torch.random.fork_rng(), tempfile.TemporaryDirectory(prefix="medimeta-") as folder:
+    if devices not in ("auto", 1):
+        raise UsageError(f"training uses one device in this version, got devices={devices}. Pass 1 or auto.")
+    with quiet(), torch.random.fork_rng(gpus()), tempfile.TemporaryDirectory(prefix="medimeta-") as folder:
         torch.manual_seed(config.seed)
         backbone = make_backbone(config.backbone, pretrained=config.weights == "imagenet", weights=weights)
         info = train_set.stored.info
@@ -114,8 +118,8 @@ def train(
         best = ModelCheckpoint(folder, filename="best", monitor=monitor, mode=mode, save_weights_only=True)
         journal = _Journal(epoch_done)
         trainer = lightning.Trainer(
-            accelerator="auto",
-            devices=devices,
+            accelerator="gpu" if gpus() else "cpu",
+            devices=1,
             precision=config.precision,  # type: ignore[arg-type]
             max_epochs=config.max_epochs,
             callbacks=[journal, best, EarlyStopping(monitor, mode=mode, patience=config.patience)],
@@ -152,7 +156,7 @@ def predict(model: TaskModel, dataset: TaskDataset, config: TrainConfig) -> npt.
     ndarray of float64, shape (n,) or (n, labels)
         Probabilities; see `Head.scores`.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda", gpus()[0]) if gpus() else torch.device("cpu")
     model = model.to(device).eval()
     low = config.precision == "bf16-mixed"
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=low):

@@ -1,0 +1,275 @@
+"""A grid is checked before it runs, keeps what is finished, and outlives a cell that fails."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import medimeta as mm
+from medimeta.benchmark import run
+from medimeta.benchmark.record import read_record
+from medimeta.benchmark.run import finished, plan_cells, run_cells
+from medimeta.errors import DatasetNotFoundError, MedimetaError, UnknownNameError, UsageError, WeightsError
+from medimeta.store.layout import split_text
+
+BACKBONE = "test_resnet.r160_in1k"
+TASKS = ["bus", "bus/malignancy"]
+
+
+def plan(root, tasks=TASKS, seeds=(0,), **options):
+    return plan_cells(tasks, [BACKBONE], seeds, root=root, **{"pretrained": False, "max_epochs": 1} | options)
+
+
+@pytest.fixture(scope="module")
+def first_run(small_root, tmp_path_factory):
+    """A small grid that was run: its outcomes, and where its records lie. Do not change it: copy it first."""
+    out = tmp_path_factory.mktemp("runs")
+    return list(run_cells(plan(small_root), out)), out
+
+
+@pytest.fixture
+def out(first_run, tmp_path):
+    """A copy of the records, to be damaged."""
+    return shutil.copytree(first_run[1], tmp_path / "runs")
+
+
+@pytest.fixture
+def own_root(small_root, tmp_path):
+    """A copy of the root, to be changed."""
+    return shutil.copytree(small_root, tmp_path / "root")
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The ids of the tasks that are trained from here on."""
+    ids = []
+    train = run.train
+
+    def noted(train_set, *arguments, **options):
+        ids.append(train_set.task.id)
+        return train(train_set, *arguments, **options)
+
+    monkeypatch.setattr(run, "train", noted)
+    return ids
+
+
+def test_a_grid_is_tasks_by_backbones_by_seeds(small_root):
+    cells = plan_cells(TASKS, ["resnet18", "resnet50"], [3, 4], root=small_root, batch_size=7, max_epochs=5)
+    names = [(cell.task.id, cell.config.backbone, cell.config.seed) for cell in cells]
+    assert names == [
+        (task, backbone, seed)
+        for task in ("bus/case category", "bus/malignancy")
+        for backbone in ("resnet18", "resnet50")
+        for seed in (3, 4)
+    ]
+    assert {cell.config.learning_rate for cell in cells} == {1e-3, 1e-4}
+    assert {(cell.config.batch_size, cell.config.max_epochs, cell.config.weights) for cell in cells} == {
+        (7, 5, "imagenet")
+    }
+    assert len({cell.name for cell in cells}) == len(cells)
+
+
+def test_the_papers_batch_size_is_the_default(small_root):
+    assert [cell.config.batch_size for cell in plan(small_root)] == [64, 64]
+
+
+def test_a_file_of_weights_is_known_by_its_digest(small_root, tmp_path):
+    (tmp_path / "w.pt").write_bytes(b"abc")
+    (cell,) = plan(small_root, ["bus"], weights=tmp_path / "w.pt")
+    assert cell.config.weights == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert cell.weights == tmp_path / "w.pt"
+    assert cell.name.startswith(f"bus__case_category/{BACKBONE}-sha256-seed0-")
+
+
+def test_a_run_that_is_named_twice_is_one_run(small_root):
+    """Else its figures would be averaged with themselves and count as two seeds."""
+    cells = plan(small_root, ["bus", "bus/case category"], seeds=[0, 0])
+    assert len(cells) == len({cell.name for cell in cells})
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "told"),
+    [
+        ({"tasks": ["bus", "bus/malignancies"]}, UnknownNameError, "malignancy"),
+        ({"tasks": ["bis"]}, UnknownNameError, "Did you mean 'bus'"),
+        ({"tasks": ["oct"]}, DatasetNotFoundError, "medimeta build oct"),
+        ({"backbones": [BACKBONE, "resnet81"]}, UnknownNameError, "Did you mean 'resnet18'"),
+        ({"weights": "nowhere/w.pt"}, WeightsError, "w.pt: there is no such file"),
+        ({"tasks": []}, UsageError, "nothing to run"),
+        ({"backbones": []}, UsageError, "nothing to run"),
+        ({"seeds": []}, UsageError, "nothing to run"),
+        ({"max_epochs": 0}, UsageError, "max_epochs must be at least 1"),
+        ({"batch_size": 0}, UsageError, "batch_size must be at least 1"),
+        ({"seeds": [-1]}, UsageError, "seed must not be negative"),
+    ],
+)
+def test_what_is_wrong_with_a_grid_is_told_before_it_runs(small_root, tmp_path, change, error, told):
+    grid = {"tasks": ["bus"], "backbones": [BACKBONE], "seeds": [0], "root": small_root} | change
+    if "weights" in change:
+        grid["weights"] = tmp_path / change["weights"]
+    with pytest.raises(error, match=told):
+        plan_cells(**grid)
+
+
+def test_every_cell_leaves_a_record_and_predictions(first_run):
+    outcomes, out = first_run
+    assert [outcome.kept for outcome in outcomes] == [False, False]
+    paths = {out / f"{outcome.cell.name}{suffix}" for outcome in outcomes for suffix in (".json", ".npz")}
+    assert {path for path in out.rglob("*") if path.is_file()} == paths
+
+
+def test_a_record_says_what_its_figures_depend_on(first_run, small_root):
+    outcomes, out = first_run
+    cell, record = outcomes[1].cell, outcomes[1].record
+    raw = json.loads((out / f"{cell.name}.json").read_text())
+    assert raw["config"] == json.loads(json.dumps(cell.config.as_dict()))
+    assert (raw["task"], raw["backbone"], raw["weights"], raw["seed"]) == ("bus/malignancy", BACKBONE, "none", 0)
+    assert (raw["config_sha256"], raw["data"]) == (cell.config.digest(), cell.stored.fingerprint())
+    assert raw["data_partial"] is True
+    assert raw["samples"] == {split: len(mm.load("bus", small_root, split)) for split in ("train", "val", "test")}
+    assert raw["package"] == f"medimeta {mm.__version__}"
+    assert raw["versions"]["numpy"] == np.__version__
+    assert raw["versions"].keys() == {"python", "torch", "timm", "lightning", "numpy"}
+    assert (raw["epochs"], raw["best_epoch"], len(raw["history"])) == (1, 1, 1)
+    assert read_record(out / f"{cell.name}.json").model_dump(mode="json") == record.model_dump(mode="json") == raw
+
+
+def test_predictions_evaluate_to_the_recorded_figures(first_run, small_root):
+    outcomes, out = first_run
+    for cell, record in ((outcome.cell, outcome.record) for outcome in outcomes):
+        with np.load(out / f"{cell.name}.npz", allow_pickle=False) as predictions:
+            found = dict(predictions)
+        assert found.keys() == {
+            f"{split}_{part}" for split in ("val", "test") for part in ("indices", "labels", "scores")
+        }
+        for split, recorded in (("val", record.val), ("test", record.test)):
+            samples = mm.load_arrays(cell.task.id, small_root, split)
+            assert np.array_equal(found[f"{split}_indices"], samples.indices)
+            assert np.array_equal(found[f"{split}_labels"], samples.labels)
+            result = mm.evaluate(cell.task, samples.labels, found[f"{split}_scores"], seed=cell.config.seed)
+            assert result.as_dict() == recorded
+            assert recorded["resamples"] > 0
+        assert (record.auroc, record.interval) == (record.test["auroc"], record.test["auroc_interval"])
+
+
+def test_finished_cells_are_kept(small_root, out, trained, first_run):
+    outcomes = list(run_cells(plan(small_root), out))
+    assert trained == []
+    assert [outcome.kept for outcome in outcomes] == [True, True]
+    figures = [(outcome.record.auroc, outcome.record.interval) for outcome in outcomes]
+    assert figures == [(outcome.record.auroc, outcome.record.interval) for outcome in first_run[0]]
+
+
+@pytest.mark.parametrize("change", [{"max_epochs": 2}, {"batch_size": 6}, {"seeds": [1]}])
+def test_other_settings_are_another_run(small_root, out, trained, change):
+    before = {path: path.read_bytes() for path in out.rglob("*.json")}
+    assert [outcome.kept for outcome in run_cells(plan(small_root, ["bus"], **change), out)] == [False]
+    assert trained == ["bus/case category"]
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(list(out.rglob("*.json"))) == len(before) + 1
+
+
+@pytest.mark.parametrize("part", ["images.hdf5", "task_labels/malignancy.npy", "splits/test.txt"])
+def test_other_data_are_another_run(own_root, out, trained, part):
+    manifest = json.loads((own_root / "bus" / "manifest.json").read_text())
+    manifest["files"][part]["sha256"] = "0" * 64
+    (own_root / "bus" / "manifest.json").write_text(json.dumps(manifest))
+    assert [outcome.kept for outcome in run_cells(plan(own_root, ["bus/malignancy"]), out)] == [False]
+    assert trained == ["bus/malignancy"]
+    assert [outcome.kept for outcome in run_cells(plan(own_root, ["bus/malignancy"]), out)] == [True]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b'{"task": "bus'),
+        lambda path: path.write_bytes(b"\xff\xfe"),
+        lambda path: path.write_text(json.dumps({"task": "bus/malignancy"})),
+        lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 2})),
+        lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {"config_sha256": "0"})),
+        lambda path: path.unlink(),
+        lambda path: path.with_suffix(".npz").unlink(),
+    ],
+    ids=["empty", "cut", "no text", "fields missing", "other format", "other settings", "gone", "no predictions"],
+)
+def test_a_record_that_is_not_whole_is_run_again(small_root, out, trained, damage):
+    cells = plan(small_root)
+    damage(out / f"{cells[1].name}.json")
+    assert [outcome.kept for outcome in run_cells(cells, out)] == [True, False]
+    assert trained == ["bus/malignancy"]
+    assert all(finished(cell, out) for cell in cells)
+
+
+def test_a_run_that_was_chosen_by_loss_is_kept_too(own_root, tmp_path):
+    """Its validation AUROC is not a number, which JSON does not have."""
+    val = mm.load("bus/malignancy", own_root, "val")
+    (own_root / "bus" / "splits" / "val.txt").write_text(split_text(val.indices[val.labels == 0].tolist()))
+    cells = plan(own_root, ["bus/malignancy"])
+    first = list(run_cells(cells, tmp_path / "out"))
+    assert first[0].record.chosen_by == "val_loss"
+    assert first[0].record.val["auroc"] is None
+    assert [outcome.kept for outcome in run_cells(cells, tmp_path / "out")] == [True]
+
+
+def test_a_cell_that_fails_does_not_stop_the_others(small_root, tmp_path, monkeypatch):
+    train = run.train
+
+    def failing(train_set, *arguments, **options):
+        if train_set.task.name == "case category":
+            raise MedimetaError("it diverged")
+        return train(train_set, *arguments, **options)
+
+    monkeypatch.setattr(run, "train", failing)
+    cells = plan(small_root)
+    outcomes = list(run_cells(cells, tmp_path))
+    assert [(outcome.cell, str(outcome.error)) for outcome in outcomes] == [
+        (cells[0], "it diverged"),
+        (cells[1], "None"),
+    ]
+    assert [outcome.record is None for outcome in outcomes] == [True, False]
+    assert [finished(cell, tmp_path) is None for cell in cells] == [True, False]
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_split_without_samples_fails_its_cell_alone(own_root, tmp_path, split):
+    (own_root / "bus" / "splits" / f"{split}.txt").write_text("")
+    (outcome,) = run_cells(plan(own_root, ["bus"]), tmp_path / "out")
+    assert f"bus/case category: the {split} split has no samples" in str(outcome.error)
+    assert outcome.record is None
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_no_cell_can_have_stop_the_grid(small_root, tmp_path, trained):
+    (tmp_path / "w.pt").write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match=r"w\.pt: is neither"):
+        list(run_cells(plan(small_root, weights=tmp_path / "w.pt"), tmp_path / "out"))
+    assert trained == ["bus/case category"]
+
+
+def test_a_file_of_weights_is_used(small_root, tmp_path):
+    import timm
+
+    torch.save(timm.create_model(BACKBONE, pretrained=False, num_classes=3).state_dict(), tmp_path / "w.pt")
+    (outcome,) = run_cells(plan(small_root, ["bus/malignancy"], weights=tmp_path / "w.pt"), tmp_path / "out")
+    assert outcome.record.weights.startswith("sha256:")
+    assert [each.kept for each in run_cells([outcome.cell], tmp_path / "out")] == [True]
+
+
+def test_the_same_cell_gives_the_same_figures(small_root, tmp_path, first_run):
+    (again,) = run_cells(plan(small_root, ["bus/malignancy"]), tmp_path)
+    assert again.record.test == first_run[0][1].record.test
+
+
+def test_who_watches_is_told_each_epoch_of_each_cell_that_is_trained(small_root, out):
+    cells = [*plan(small_root, ["bus"]), *plan(small_root, ["bus/malignancy"], max_epochs=2)]
+    told = []
+
+    def watcher(cell):
+        return lambda epoch, figures: told.append((cell.task.id, epoch, sorted(figures)))
+
+    list(run_cells(cells, out, watcher=watcher))
+    figures = ["train_loss", "val_auroc", "val_loss"]
+    assert told == [("bus/malignancy", 1, figures), ("bus/malignancy", 2, figures)]

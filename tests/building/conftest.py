@@ -1,0 +1,108 @@
+"""Tiny originals, and what every refused build has in common."""
+
+import io
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import medimeta as mm
+from medimeta.cli.boundary import run
+from medimeta.recipes.bus import CLASSES
+from medimeta.recipes.pbc import FOLDERS
+
+
+@pytest.fixture
+def picture():
+    """Return the bytes of an image file: noise that depends on the seed."""
+
+    def draw(kind="PNG", size=(40, 30), mode="RGB", seed=0, **options):
+        noise = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(noise).convert(mode).save(file, kind, **options)
+        return file.getvalue()
+
+    return draw
+
+
+@pytest.fixture
+def bus_tree(tmp_path, picture):
+    """An extracted BUSI original: four images of each class, each with one mask."""
+    top = tmp_path / "download" / "Dataset_BUSI_with_GT"
+    for place, folder in enumerate(CLASSES):
+        (top / folder).mkdir(parents=True)
+        for number in range(1, 5):
+            (top / folder / f"{folder} ({number}).png").write_bytes(picture(seed=10 * place + number))
+            (top / folder / f"{folder} ({number})_mask.png").write_bytes(picture(mode="1", seed=number))
+    return top
+
+
+@pytest.fixture
+def pbc_tree(tmp_path, picture):
+    """An extracted PBC original: two images of each class."""
+    top = tmp_path / "download" / "PBC_dataset_normal_DIB"
+    for place, folder in enumerate(FOLDERS):
+        (top / folder).mkdir(parents=True)
+        for number in range(1, 3):
+            (top / folder / f"{folder}_{number}.jpg").write_bytes(picture("JPEG", seed=10 * place + number))
+    return top
+
+
+@pytest.fixture
+def zip_of(tmp_path):
+    """Pack a tree as its download is packed, and return the archive."""
+    return lambda tree: shutil.make_archive(str(tmp_path / "packed"), "zip", tree.parent, tree.name)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def build(root):
+    """Build a dataset small and in this process, and return its report."""
+
+    def build(dataset, source, **changes):
+        arguments = {"root": root, "workers": 1, "size": 16, "allow_partial": True} | changes
+        [report] = mm.build(dataset, source, **arguments)
+        return report
+
+    return build
+
+
+@pytest.fixture
+def contents():
+    """Return the bytes of every file at or below a folder, hidden ones too, and None for a folder that is empty."""
+
+    def read(folder):
+        found = {path.relative_to(folder): path for path in folder.rglob("*")} if folder.is_dir() else {}
+        return {name: path.read_bytes() if path.is_file() else None for name, path in found.items()}
+
+    return read
+
+
+@pytest.fixture
+def refused(root, build, contents, capsys):
+    """Check that a build is refused by function and by command, with one message, and leaves the root as it was."""
+
+    def check(error, dataset, source, *parts, code=1, flags=("--allow-partial",), **changes):
+        before = contents(root)
+        with pytest.raises(error) as caught:
+            build(dataset, source, **changes)
+        message = str(caught.value)
+        assert [part for part in parts if part not in message] == [], message
+        assert contents(root) == before
+        place = str(changes.get("root", root))
+        size = str(changes.get("size", 16))
+        command = ["build", dataset, "--source", str(source), "--root", place, "--size", size, "--workers", "1", *flags]
+        assert run(command) == caught.value.exit_code == code
+        output = capsys.readouterr()
+        assert f"error: {message}\n" in output.err
+        assert "Traceback" not in output.err
+        assert output.out == ""
+        assert contents(root) == before
+        return message
+
+    return check

@@ -1,0 +1,96 @@
+"""Losses are torch's formulas, and scores are probabilities."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import medimeta as mm
+from medimeta.learning.heads import Head
+from medimeta.learning.model import TaskModel
+
+OUTPUTS = {"bus/malignancy": 1, "bus/case category": 3, "cxr/disease labels": 14, "dr_regular/Clarity": 5}
+BINARY, MULTICLASS, MULTILABEL, ORDINAL = OUTPUTS
+
+every_kind = pytest.mark.parametrize("name", OUTPUTS)
+
+
+def logits_of(name, count=6):
+    return torch.randn(count, OUTPUTS[name], generator=torch.Generator().manual_seed(2)) * 3
+
+
+@every_kind
+def test_outputs_are_as_many_as_the_task_asks_for(name):
+    assert Head(7, mm.task(name))(torch.zeros(2, 7)).shape == (2, OUTPUTS[name])
+
+
+def test_the_loss_of_a_binary_task_is_cross_entropy_of_the_sigmoid():
+    logits, targets = logits_of(BINARY), torch.tensor([0, 1, 1, 0, 1, 0])
+    loss = Head(4, mm.task(BINARY)).loss(logits, targets)
+    torch.testing.assert_close(loss, nn.BCELoss()(logits[:, 0].sigmoid(), targets.float()))
+
+
+def test_the_loss_of_a_multi_label_task_is_the_mean_over_labels():
+    logits, targets = logits_of(MULTILABEL), (torch.arange(6 * 14).reshape(6, 14) % 3 == 0).long()
+    loss = Head(4, mm.task(MULTILABEL)).loss(logits, targets)
+    torch.testing.assert_close(loss, nn.BCELoss()(logits.sigmoid(), targets.float()))
+
+
+@pytest.mark.parametrize("name", [MULTICLASS, ORDINAL])
+def test_the_loss_of_classes_and_grades_is_cross_entropy_of_the_softmax(name):
+    logits, targets = logits_of(name), torch.tensor([0, 1, 2, 2, 0, 1])
+    loss = Head(4, mm.task(name)).loss(logits, targets)
+    torch.testing.assert_close(loss, -logits.softmax(dim=1)[torch.arange(6), targets].log().mean())
+
+
+@every_kind
+def test_losses_of_outputs_that_are_zero_are_those_of_a_guess(name):
+    targets = torch.zeros(3, 14, dtype=torch.long) if name == MULTILABEL else torch.zeros(3, dtype=torch.long)
+    loss = Head(4, mm.task(name)).loss(torch.zeros(3, OUTPUTS[name]), targets)
+    assert loss.item() == pytest.approx(math.log(2 if name in (BINARY, MULTILABEL) else OUTPUTS[name]))
+
+
+@every_kind
+def test_losses_of_low_precision_outputs_are_computed_in_float32(name):
+    targets = torch.ones(6, 14, dtype=torch.long) if name == MULTILABEL else torch.ones(6, dtype=torch.long)
+    head, logits = Head(4, mm.task(name)), logits_of(name).bfloat16()
+    assert head.loss(logits, targets).dtype is head.scores(logits).dtype is torch.float32
+    torch.testing.assert_close(head.loss(logits, targets), head.loss(logits.float(), targets))
+
+
+def test_scores_of_binary_and_multi_label_tasks_are_sigmoids():
+    binary, several = logits_of(BINARY), logits_of(MULTILABEL)
+    torch.testing.assert_close(Head(4, mm.task(BINARY)).scores(binary), 1 / (1 + (-binary[:, 0]).exp()))
+    torch.testing.assert_close(Head(4, mm.task(MULTILABEL)).scores(several), 1 / (1 + (-several).exp()))
+
+
+@pytest.mark.parametrize("name", [MULTICLASS, ORDINAL])
+def test_scores_of_classes_and_grades_add_up_to_one(name):
+    logits = logits_of(name)
+    scores = Head(4, mm.task(name)).scores(logits)
+    torch.testing.assert_close(scores, logits.exp() / logits.exp().sum(dim=1, keepdim=True))
+    torch.testing.assert_close(scores.sum(dim=1), torch.ones(6))
+
+
+@every_kind
+def test_scores_of_extreme_outputs_stay_probabilities(name):
+    logits = torch.tensor([-1e4, 1e4, 0.0])[:, None].repeat(1, OUTPUTS[name])
+    logits[:, 0] += 1e3
+    scores = Head(4, mm.task(name)).scores(logits)
+    assert torch.isfinite(scores).all()
+    assert 0 <= scores.min() <= scores.max() <= 1
+
+
+@every_kind
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_model_turns_uint8_images_into_scores(name, channels):
+    backbone = nn.Sequential(nn.Conv2d(3, 4, 5), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model = TaskModel(backbone, mm.task(name), channels=channels, size=24, normalize="imagenet").eval()
+    images = torch.randint(0, 256, (5, channels, 24, 24), dtype=torch.uint8)
+    scores = model.predict(images)
+    assert scores.shape == ((5,) if name == BINARY else (5, OUTPUTS[name]))
+    assert scores.dtype == "float64"
+    assert 0 <= scores.min() <= scores.max() <= 1
+    single = [model.predict(image[None])[0] for image in images]
+    assert scores.tolist() == pytest.approx([pytest.approx(row, abs=1e-6) for row in single])
