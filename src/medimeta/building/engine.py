@@ -51,7 +51,7 @@ class Settings:
     overwrite: bool
 
     def __post_init__(self) -> None:
-        if self.size not in SIZES:
+        if not isinstance(self.size, int) or self.size not in SIZES:
             raise UsageError(f"size must be {SIZES[0]} to {SIZES[-1]} pixels, got {self.size}.")
         if self.workers not in WORKERS:
             raise UsageError(f"workers must be {WORKERS[0]} to {WORKERS[-1]}, got {self.workers}.")
@@ -112,7 +112,8 @@ def build(
     ('bus', True)
     """
     require("PIL", extra="build")
-    settings = Settings(layout.default_root(root), workers or usable_processors(), size, allow_partial, overwrite)
+    workers = usable_processors() if workers is None else workers
+    settings = Settings(layout.default_root(root), workers, size, allow_partial, overwrite)
     names = [dataset] if isinstance(dataset, str) else list(dataset)
     cards = list(dict.fromkeys(default_catalogue().dataset(name) for name in names))
     recipes = [recipe_of(card) for card in cards]

@@ -58,8 +58,9 @@ def run_jobs(
     MedimetaError
         A worker process died.
     """
-    pending: set[Future[Result]] = {executor.submit(work, job) for job in islice(jobs, under_way)}
+    pending: set[Future[Result]] = set()
     try:
+        pending = {executor.submit(work, job) for job in islice(jobs, under_way)}
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             pending |= {executor.submit(work, job) for job in islice(jobs, len(done))}

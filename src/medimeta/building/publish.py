@@ -49,9 +49,9 @@ def workplace(root: Path, dataset: str, *, overwrite: bool) -> Iterator[Path]:
     except OSError as error:
         raise RootNotWritableError(f"{root}: cannot be made ({error.strerror}). Pass another --root.") from error
     with _lock(root / f".{dataset}.lock", dataset):
-        if old.exists():
+        if os.path.lexists(old):
             if final.exists():
-                shutil.rmtree(old)
+                _remove(old)
             else:
                 old.rename(final)
         if final.exists() and not overwrite:
@@ -59,8 +59,8 @@ def workplace(root: Path, dataset: str, *, overwrite: bool) -> Iterator[Path]:
                 f"{final}: is already there. Pass --overwrite (overwrite=True) to replace it; "
                 f"the old one stays until the new one is verified."
             )
-        if partial.exists():
-            shutil.rmtree(partial)
+        if os.path.lexists(partial):
+            _remove(partial)
         try:
             partial.mkdir()
             yield partial
@@ -74,7 +74,16 @@ def workplace(root: Path, dataset: str, *, overwrite: bool) -> Iterator[Path]:
             if isinstance(error, OSError) and not isinstance(error, MedimetaError):
                 raise StoreError(f"{final}: cannot be written ({error.strerror or error}).") from error
             raise
-        shutil.rmtree(old, ignore_errors=True)
+        if os.path.lexists(old):
+            _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or a file or link in its place: what a link leads to is not ours."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

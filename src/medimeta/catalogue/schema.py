@@ -43,7 +43,7 @@ class FrozenDict(dict[Key, str]):
     clear = pop = popitem = setdefault = update = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self.items()))
+        return hash(frozenset(self.items()))
 
     def __reduce__(self) -> tuple[type[FrozenDict[Key]], tuple[dict[Key, str]]]:
         return type(self), (dict(self),)

@@ -5,9 +5,12 @@ Exit codes: 0 done; 1 problems found, in the data or on the machine; 2 the comma
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
+
+import typer
 
 from medimeta.errors import MedimetaError
 
@@ -16,14 +19,20 @@ DONE, PROBLEMS, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; a message on standard error says what went wrong."""
-    import typer
+    from typer.main import get_command
 
     from medimeta.cli.app import app
 
     # Typer brings its own Click from some version on and shows only part of it: BadParameter -> UsageError -> this.
     click_exception: Any = typer.BadParameter.__mro__[2]
     try:
-        code = app(list(arguments), prog_name="medimeta", standalone_mode=False)
+        # Not app(...): its wrapper swallows Ctrl-C and a closed pipe, other from version to version.
+        with get_command(app).make_context("medimeta", list(arguments)) as context:
+            code = context.command.invoke(context)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except typer.Exit as finished:
+        return int(finished.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         _tell("stopped by Ctrl-C. What was finished is kept; the same command goes on from there.")
         return INTERRUPTED
@@ -33,13 +42,26 @@ def run(arguments: Sequence[str]) -> int:
     except MedimetaError as error:
         _tell(f"error: {error}")
         return error.exit_code
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # SystemExit: so rich's console leaves on a closed pipe
         # The reader of a pipe, such as head, has seen enough.
-        sys.stderr.close()
+        _drop_output()
         return DONE
+    except OSError as error:
+        _drop_output()
+        _tell(f"error: {error}")
+        return PROBLEMS
     return code if isinstance(code, int) else DONE
 
 
 def _tell(message: str) -> None:
-    sys.stdout.flush()
-    sys.stderr.write(f"{message}\n")
+    typer.echo(message, err=True)
+
+
+def _drop_output() -> None:
+    """Where standard output takes no more, send what is still buffered nowhere, or Python would complain at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)

@@ -36,9 +36,10 @@ def command(
     """Build datasets from their original downloads, without extracting them."""
     from medimeta.building.engine import build
 
+    wanted = options.some_words(names, "ID...")
     with build_progress() as progress:
         reports = build(
-            options.words(names),
+            wanted,
             source,
             root,
             workers=workers,

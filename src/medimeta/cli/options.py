@@ -43,6 +43,20 @@ def words(values: Sequence[str] | None, default: Sequence[str] = ()) -> list[str
     return list(dict.fromkeys(found)) or list(default)
 
 
+def some_words(values: Sequence[str], what: str) -> list[str]:
+    """Split values of an argument at commas.
+
+    Raises
+    ------
+    typer.BadParameter
+        There is nothing but commas and blanks.
+    """
+    found = words(values)
+    if not found:
+        raise typer.BadParameter(f"names nothing: {', '.join(map(repr, values))}", param_hint=what)
+    return found
+
+
 def numbers(values: Sequence[str] | None, default: Sequence[int]) -> list[int]:
     """Split values of a repeatable option into whole numbers.
 
@@ -67,6 +81,6 @@ def device_count(value: str) -> int | Literal["auto"]:
     """
     if value == "auto":
         return "auto"
-    if value.isdigit() and int(value) > 0:
+    if value.isascii() and value.isdigit() and int(value) > 0:
         return int(value)
     raise typer.BadParameter(f"expected a positive number or auto, got {value!r}", param_hint="--devices")

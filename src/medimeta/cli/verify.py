@@ -29,7 +29,7 @@ def command(
 
     place = default_root(root)
     if names:
-        reports = [verify(name, place, deep=deep) for name in options.words(names)]
+        reports = [verify(name, place, deep=deep) for name in options.some_words(names, "ID...")]
     else:
         reports = [verify_folder(folder, deep=deep) for folder in stored_datasets(place)]
         if not reports:

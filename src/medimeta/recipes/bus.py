@@ -40,7 +40,7 @@ class Bus(Recipe):
     def render(self, source: Archive, sample: Sample, size: int) -> Rendered:
         """Render the image, release 1.0's mask (the first alone) and the union of all masks."""
         original = decode(source.read(sample.member), source.where(sample.member))
-        grey, converted_from = pixels.to_mode(original, "L")
+        grey, converted_from = pixels.to_mode(original, "L", source.where(sample.member))
         scaled = pixels.resize(pixels.pad(grey), size)
         masks = [decode(source.read(mask), source.where(mask)) for mask in sample.masks]
         if any(mask.size != original.size for mask in masks):

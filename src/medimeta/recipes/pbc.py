@@ -50,7 +50,7 @@ class Pbc(Recipe):
     def render(self, source: Archive, sample: Sample, size: int) -> Rendered:
         """Render the image."""
         original = decode(source.read(sample.member), source.where(sample.member))
-        colour, converted_from = pixels.to_mode(original, "RGB")
+        colour, converted_from = pixels.to_mode(original, "RGB", source.where(sample.member))
         scaled = pixels.thumbnail(pixels.crop(colour), size)
         return Rendered(np.asarray(scaled.image), original.size, converted_from, scaled.enlarged)
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
+from medimeta.errors import DamagedSourceError
 from medimeta.recipes.recipe import Pixels
 
 BICUBIC = Image.Resampling.BICUBIC
@@ -68,11 +69,16 @@ def thumbnail(image: Image.Image, size: int) -> Scaled:
     return Scaled(small, enlarged=False)
 
 
-def to_mode(image: Image.Image, mode: str) -> tuple[Image.Image, str | None]:
+def to_mode(image: Image.Image, mode: str, where: str = "an image") -> tuple[Image.Image, str | None]:
     """Convert to ``"L"`` or ``"RGB"``; return the image, and the old mode where it was another."""
     if image.mode == mode:
         return image, None
-    return image.convert(mode), image.mode
+    try:
+        return image.convert(mode), image.mode
+    except ValueError as error:
+        raise DamagedSourceError(
+            f"{where}: has colour mode {image.mode}, which cannot be converted to {mode}."
+        ) from error
 
 
 def union_mask(masks: Iterable[Image.Image], size: int) -> Pixels:

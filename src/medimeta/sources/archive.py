@@ -19,6 +19,7 @@ from medimeta.errors import DamagedSourceError, SourceError, SourceNotFoundError
 MAX_MEMBER_BYTES = 2 * 1024**3  # the largest member of any original is a CT volume of about 1 GB
 MAX_MEMBERS = 2_000_000
 
+_BROKEN = (zipfile.BadZipFile, NotImplementedError, ValueError, IndexError)  # all seen of zipfile, on flipped bytes
 _JUNK_FOLDERS = frozenset({"__MACOSX"})
 _JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini"})
 
@@ -98,14 +99,21 @@ class FolderArchive(Archive):
         for folder, _, files in os.walk(top, onerror=self._unreadable):
             relative = Path(folder).relative_to(self.path).as_posix()
             for file in files:
-                yield file if relative == "." else f"{relative}/{file}"
+                name = file if relative == "." else f"{relative}/{file}"
+                if not name.isascii() and name.encode(errors="ignore").decode() != name:
+                    raise DamagedSourceError(f"{self.path}: the file name {name!a} is not Unicode; rename the file.")
+                yield name
 
     def _unreadable(self, error: OSError) -> None:
         raise SourceError(f"{error.filename}: the folder cannot be read ({error.strerror}).") from error
 
     def _path(self, name: str) -> Path:
         path = self.path / name
-        if not path.resolve().is_relative_to(self.path.resolve()):
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError) as error:  # RuntimeError: before Python 3.13
+            raise DamagedSourceError(f"{path}: is a link that leads to itself.") from error
+        if not real.is_relative_to(self.path.resolve()):
             raise DamagedSourceError(f"{path}: is a link that leads out of {self.path}; replace it by the file itself.")
         return path
 
@@ -130,10 +138,10 @@ class ZipArchive(Archive):
     """A zip file, read member by member."""
 
     def _names(self) -> Iterator[str]:
-        return iter(_open_zip(self.path, os.getpid())[1])
+        return iter(_opened(self.path)[1])
 
     def _info(self, name: str) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
-        file, infos = _open_zip(self.path, os.getpid())
+        file, infos = _opened(self.path)
         try:
             return file, infos[name]
         except KeyError:
@@ -146,22 +154,33 @@ class ZipArchive(Archive):
         file, info = self._info(name)
         try:
             return file.read(info)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        except RuntimeError as error:  # a password, or (NotImplementedError) an unknown compression
+            raise DamagedSourceError(f"{self.path}: the member {name!r} cannot be read ({error}).") from error
+        except (*_BROKEN, zlib.error, EOFError, OSError) as error:
             raise DamagedSourceError(
                 f"{self.path}: the member {name!r} is damaged ({error}). Fetch the archive again."
             ) from error
-        except (RuntimeError, NotImplementedError) as error:  # a password, or an unknown compression
-            raise DamagedSourceError(f"{self.path}: the member {name!r} cannot be read ({error}).") from error
+
+
+def _opened(path: Path) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+    """Open a zip, once for as long as it stays the same file."""
+    try:
+        state = path.stat()
+    except OSError:
+        return _open_zip.__wrapped__(path, os.getpid(), (0, 0, 0))  # which says why
+    return _open_zip(path, os.getpid(), (state.st_ino, state.st_size, state.st_mtime_ns))
 
 
 @lru_cache(maxsize=8)
-def _open_zip(path: Path, _process: int) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+def _open_zip(
+    path: Path, _process: int, _state: tuple[int, int, int]
+) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
     """Open a zip once per process (a forked child must not share its parent's file position)."""
     try:
         file = zipfile.ZipFile(path)
     except FileNotFoundError:
         raise SourceNotFoundError(f"{path}: there is no such file.") from None
-    except zipfile.BadZipFile as error:
+    except _BROKEN as error:
         raise DamagedSourceError(
             f"{path}: is not a whole zip file ({error}; {path.stat().st_size:,} bytes). "
             f"The download was probably cut short: fetch it again."
@@ -170,7 +189,7 @@ def _open_zip(path: Path, _process: int) -> tuple[zipfile.ZipFile, dict[str, zip
         raise SourceError(f"{path}: cannot be read ({error.strerror}).") from error
     infos: dict[str, zipfile.ZipInfo] = {}
     for info in file.infolist():
-        if info.is_dir():
+        if not info.filename or info.is_dir():
             continue
         name = info.filename.replace("\\", "/")
         if name.startswith("/") or ".." in PurePosixPath(name).parts or ":" in name.split("/", 1)[0]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from medimeta.errors import SourceNotFoundError
+from medimeta.errors import SourceError, SourceNotFoundError
 from medimeta.sources.archive import Archive, FolderArchive, ZipArchive, open_archive
 
 DEPTH = 3  # folders above the tree: the user's own, one for the dataset, and the archive's
@@ -47,9 +47,13 @@ def find_original(path: str | os.PathLike[str], original: Original) -> Archive:
         An archive with the original's name is not whole.
     """
     path = Path(path)
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not exists:
         raise SourceNotFoundError(f"{path}: there is no such file or folder. Check the path given as source.")
-    if path.is_file():
+    if not path.is_dir():
         archive = open_archive(path)
         prefix = _prefix_in(archive.members, original.children)
         if prefix is not None:
@@ -73,9 +77,7 @@ def find_original(path: str | os.PathLike[str], original: Original) -> Archive:
         prefix = None if found is None else _prefix_in(found.members, original.children)
         if found is not None and prefix is not None:
             return found.within(prefix)
-    raise SourceNotFoundError(
-        f"{path}: {original.name} is not here, nor up to {DEPTH} folders below. {_wanted(original)}"
-    )
+    raise SourceNotFoundError(f"{path}: {original.name} is not here, nor in the folders below. {_wanted(original)}")
 
 
 def _wanted(original: Original) -> str:
@@ -109,9 +111,16 @@ def _tree_below(top: Path, children: frozenset[str]) -> Path | None:
 def _subfolders(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+            return sorted(Path(entry.path) for entry in entries if _is_folder(entry) and not entry.name.startswith("."))
     except PermissionError:
         return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _zips_below(top: Path) -> Iterator[Path]:
@@ -120,8 +129,6 @@ def _zips_below(top: Path) -> Iterator[Path]:
 
 
 def _if_readable(file: Path) -> Archive | None:
-    from medimeta.errors import SourceError
-
     try:
         archive = ZipArchive(file)
         archive.members  # noqa: B018 - reads the directory

@@ -9,6 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from medimeta.errors import DamagedSourceError
 
+FORMATS = ("PNG", "JPEG", "TIFF")  # of the originals; others would start Ghostscript or rarely used decoders
 MAX_PIXELS = 100_000_000  # the largest original is a mammogram of about 40 megapixels
 
 
@@ -35,7 +36,7 @@ def decode(data: bytes, where: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd TIFF tags and Pillow's own size warning: both are judged here
-            image = Image.open(io.BytesIO(data))
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise DamagedSourceError(

@@ -54,8 +54,8 @@ class DatasetWriter:
             self._images = (folder / layout.IMAGES).open("r+b", buffering=0)
         except PermissionError as error:
             raise RootNotWritableError(f"{folder}: cannot be written ({error.strerror}).") from error
-        except OSError as error:
-            raise StoreError(f"{folder}: cannot be written ({error.strerror or error}).") from error
+        except (OSError, RuntimeError) as error:  # h5py raises RuntimeError where the file cannot be closed
+            raise StoreError(f"{folder}: cannot be written ({getattr(error, 'strerror', None) or error}).") from error
 
     def __enter__(self) -> Self:
         return self
