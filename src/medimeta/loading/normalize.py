@@ -18,6 +18,8 @@ STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "half": ((0.5,), (0.5,)),
 }
 
+IMAGES_AT_ONCE = 4
+
 Statistics = str | tuple[Sequence[float], Sequence[float]]
 
 
@@ -82,24 +84,29 @@ class Normalize:
             batch, _, height, width = images.shape
             self._pool = images.shape, BufferPool((batch, self.outputs * height * width), np.float32)
         out = torch.from_numpy(self._pool[1].take())
-        return self._channels_last(images, out) if self.channels == 3 else self._planes(images, out)
+        return self._as_stored(images, out) if self.outputs == self.channels else self._repeated(images, out)
 
-    # Both work image by image, so that the second pass finds its numbers in the cache (6x on two cores).
+    # Both work on a few images at a time, so that the addition finds its numbers in the cache: 5 times as fast as on
+    # whole batches, on two cores. Single images are a little faster still, but suffer more from busy neighbours.
 
-    def _channels_last(self, images: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    def _as_stored(self, images: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         batch, channels, height, width = images.shape
-        flat = images.permute(0, 2, 3, 1).reshape(batch, -1)  # no copy where images are channels_last, as we store them
-        scale, shift = (part.repeat(height * width) for part in (self._scale, self._shift))
-        for image, result in zip(flat, out, strict=True):
-            torch.mul(image, scale, out=result).add_(shift)
+        # Rows of pixels; no copy where colour is channels_last, as we store it.
+        rows = images.permute(0, 2, 3, 1).reshape(batch * height, width * channels)
+        results = out.view(batch * height, width * channels)
+        scale, shift = (part.repeat(width) for part in (self._scale, self._shift))
+        for start in range(0, batch * height, IMAGES_AT_ONCE * height):
+            some = slice(start, start + IMAGES_AT_ONCE * height)
+            torch.mul(rows[some], scale, out=results[some]).add_(shift)
         return out.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
-    def _planes(self, images: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    def _repeated(self, images: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         batch, _, height, width = images.shape
         planes = out.view(batch, self.outputs, height, width)
-        for image, result in zip(images[:, 0], planes, strict=True):
-            for plane, scale, shift in zip(result, self._scale.tolist(), self._shift.tolist(), strict=True):
-                torch.mul(image, scale, out=plane).add_(shift)
+        scale, shift = (part.view(1, -1, 1, 1) for part in (self._scale, self._shift))
+        for start in range(0, batch, IMAGES_AT_ONCE):
+            some = slice(start, start + IMAGES_AT_ONCE)
+            torch.mul(images[some], scale, out=planes[some]).add_(shift)
         return planes
 
 
