@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,25 @@ def built_root(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def bus_root(built_root: Path) -> Path:
     """Return the root again, by the name that examples in docstrings use."""
     return built_root
+
+
+@pytest.fixture(scope="session")
+def small_root(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build every dataset at 32 pixels, for models that are trained in a moment. Copy it before you change it."""
+    root = tmp_path_factory.mktemp("small")
+    mm.build(available(), source=originals, root=root, size=32, workers=1, allow_partial=True)
+    return root
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: tiny models gain nothing from more, and lose much where other work has the cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

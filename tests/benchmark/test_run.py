@@ -14,6 +14,8 @@ from medimeta.benchmark.run import finished, plan_cells, run_cells
 from medimeta.errors import DatasetNotFoundError, MedimetaError, UnknownNameError, UsageError, WeightsError
 from medimeta.store.layout import split_text
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 BACKBONE = "test_resnet.r160_in1k"
 TASKS = ["bus", "bus/malignancy"]
 

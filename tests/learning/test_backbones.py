@@ -10,6 +10,8 @@ import torch
 from medimeta.errors import UnknownNameError, WeightsError
 from medimeta.learning.backbones import check_backbone, feature_length, make_backbone
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAME = "test_resnet.r160_in1k"
 
 

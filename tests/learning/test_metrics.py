@@ -241,9 +241,12 @@ def test_a_label_that_vanishes_from_a_resample_is_absent_there():
 
 
 def test_images_of_a_patient_are_drawn_together():
-    """Each patient has one image that is right and one that is wrong, so half is right however patients are drawn."""
-    labels, scores = [0, 0] * 10 + [1, 1] * 10, [0.1, 0.8] * 10 + [0.9, 0.3] * 10
-    patients = np.repeat([f"patient {number}" for number in range(20)], 2)
+    """Of each patient's images one half is right and one wrong, so half is right however patients are drawn."""
+    sizes = [1, 2, 1, 3, 1, 1, 4, 1, 2, 2, 1, 5]
+    labels, scores = np.repeat([0, 1], 2 * sum(sizes)), np.array([0.1, 0.8] * sum(sizes) + [0.9, 0.3] * sum(sizes))
+    patients = np.repeat(np.arange(24), 2 * np.array(sizes * 2))
+    order = np.random.default_rng(0).permutation(len(labels))
+    labels, scores, patients = labels[order], scores[order], patients[order]
     low, high = evaluate(BINARY, labels, scores, resamples=100).accuracy_interval
     assert low < 0.45 < 0.55 < high
     assert evaluate(BINARY, labels, scores, resamples=100, groups=patients).accuracy_interval == (0.5, 0.5)

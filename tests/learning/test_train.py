@@ -4,7 +4,8 @@ import logging
 import math
 import random
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ import torch
 
 import medimeta as mm
 from medimeta.errors import MedimetaError, UsageError, WeightsError
+from medimeta.learning.augment import Augmentation
 from medimeta.learning.config import TrainConfig
 from medimeta.learning.metrics import evaluate, macro_auroc
 from medimeta.learning.train import predict, train
 from medimeta.store.layout import split_text
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CONFIG = TrainConfig(
     backbone="test_resnet.r160_in1k", weights="none", learning_rate=5e-3, batch_size=16, max_epochs=8, patience=2
@@ -111,13 +115,39 @@ def test_chance_outside_is_left_alone(small_root):
     assert (np.random.get_state()[1].tolist(), random.getstate()) == states[1:]
 
 
-def test_no_files_and_no_words_are_left_behind(small_root, tmp_path, monkeypatch, capfd):
+def test_no_files_and_no_words_are_left_behind(small_root, tmp_path, monkeypatch, capfd, caplog):
     monkeypatch.chdir(tmp_path)
-    levels = [logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")]
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        monkeypatch.setattr(logger, "propagate", True)  # to where caplog listens
     train(*splits("bus/malignancy", small_root), SHORT)
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
-    assert [logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")] == levels
+    assert caplog.messages == []
+    assert [logger.level for logger in loggers] == levels
+
+
+@dataclass(frozen=True)
+class Noting(Augmentation):
+    """Varies nothing, and keeps the mean of every image that it is given."""
+
+    seen: list = field(default_factory=list)
+
+    def __call__(self, images, generator):
+        self.seen.extend(images.float().mean(dim=(1, 2, 3)).tolist())
+        return images.float()
+
+
+def test_each_epoch_visits_every_training_image_once_in_a_new_order(small_root):
+    train_set, val_set = splits("bus/malignancy", small_root)
+    noting = Noting()
+    train(train_set, val_set, replace(SHORT, max_epochs=2, augmentation=noting))
+    means = [image.float().mean().item() for image, _ in train_set]
+    first, second = noting.seen[: len(means)], noting.seen[len(means) :]
+    assert sorted(first) == sorted(second) == pytest.approx(sorted(means))
+    assert first != second
+    assert first != pytest.approx(means)
 
 
 def test_a_validation_split_without_auroc_chooses_by_loss(own_root):
@@ -148,6 +178,12 @@ def test_anything_but_two_splits_of_one_task_is_refused(small_root, first, secon
         train(train_set, val_set, SHORT)
 
 
+@pytest.mark.parametrize("devices", [0, 2])
+def test_more_than_one_device_is_refused(small_root, devices):
+    with pytest.raises(UsageError, match=f"one device in this version, got devices={devices}"):
+        train(*splits("bus/malignancy", small_root), SHORT, devices=devices)
+
+
 def test_weights_of_a_file_are_where_training_starts(small_root, tmp_path):
     """At a rate at which next to nothing is learned, the backbone is still that of the file."""
     source = timm.create_model(SHORT.backbone, pretrained=False, num_classes=10)
@@ -161,7 +197,22 @@ def test_weights_of_a_file_are_where_training_starts(small_root, tmp_path):
 
 def test_weights_that_cannot_be_had_end_it(small_root, tmp_path):
     with pytest.raises(WeightsError, match="no such file"):
-        train(*splits("bus/malignancy", small_root), SHORT, weights=tmp_path / "none.pt")
+        config = replace(SHORT, weights="sha256:00")
+        train(*splits("bus/malignancy", small_root), config, weights=tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize(("said", "given"), [("none", "file.pt"), ("imagenet", "file.pt"), ("sha256:00", None)])
+def test_weights_that_the_settings_do_not_name_are_refused(small_root, said, given):
+    """A record must not name another origin than the true one."""
+    with pytest.raises(UsageError, match="the settings say weights"):
+        train(*splits("bus/malignancy", small_root), replace(SHORT, weights=said), weights=given and Path(given))
+
+
+def test_a_last_batch_of_one_image_is_left_out_of_training(small_root):
+    """Batch normalisation of 1x1 feature maps would break on it."""
+    train_set, val_set = splits("bus/malignancy", small_root)
+    trained = train(train_set, val_set, replace(SHORT, batch_size=len(train_set) - 1))
+    assert trained.epochs == SHORT.max_epochs
 
 
 def test_training_that_diverges_at_once_says_so(small_root):

@@ -26,6 +26,8 @@ class Record(BaseModel):
     ----------
     task, backbone, weights, seed
         The cell of the grid.
+    history
+        Figures of every epoch; None for an AUROC that is not defined.
     config, config_sha256
         The settings, and their digest.
     data, data_partial
@@ -56,7 +58,7 @@ class Record(BaseModel):
     chosen_by: str
     best_epoch: int
     epochs: int
-    history: tuple[Mapping[str, float], ...]
+    history: tuple[Mapping[str, float | None], ...]
     seconds: float
     images_per_second: float
     val: Mapping[str, Any]
@@ -91,7 +93,7 @@ def write_record(path: Path, record: Record, predictions: Mapping[str, npt.NDArr
     import io
 
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **predictions)
+    np.savez_compressed(buffer, **predictions)  # type: ignore[arg-type]
     write_whole(path.with_name(record.predictions), buffer.getvalue())
     write_whole(path, (record.model_dump_json(indent=1) + "\n").encode())
 

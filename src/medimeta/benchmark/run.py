@@ -103,7 +103,7 @@ def plan_cells(
                 if batch_size is not None:
                     config = _with_batch_size(config, batch_size)
                 cells.append(Cell(stored, card or stored.info.tasks[0], config, weights))
-    return cells
+    return list({cell.name: cell for cell in cells}.values())  # what is named twice is run once
 
 
 def run_cells(

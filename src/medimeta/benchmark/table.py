@@ -31,7 +31,7 @@ COLUMNS = (
 NOTE = (
     "AUROC on the test split in percent, mean over seeds; classes without positives or negatives are skipped. "
     "The interval is a bootstrap over test images, the widest over seeds. The paper reports one run, from ImageNet "
-    "weights, on whole data; a difference means little on data built from a part."
+    "weights, on whole data; there is no difference to tell for data built from a part."
 )
 
 
@@ -49,9 +49,15 @@ class Row:
     paper: float | None
     partial: bool
 
+    @property
+    def difference(self) -> float | None:
+        """How far `auroc` is above the paper's; None where either is missing, or the data are only a part."""
+        if self.auroc is None or self.paper is None or self.partial:
+            return None
+        return self.auroc - self.paper
+
     def cells(self) -> tuple[str, ...]:
         """Return the row as text, in the order of `COLUMNS`."""
-        difference = None if self.auroc is None or self.paper is None else self.auroc - self.paper
         return (
             self.task.id,
             self.backbone,
@@ -61,7 +67,7 @@ class Row:
             _percent(self.auroc),
             "–" if self.interval is None else f"{_percent(self.interval[0])} to {_percent(self.interval[1])}",
             _percent(self.paper),
-            "–" if difference is None else f"{100 * difference:+.1f}",
+            "–" if self.difference is None else f"{100 * self.difference:+.1f}",
             "part" if self.partial else "whole",
         )
 

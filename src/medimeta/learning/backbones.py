@@ -65,6 +65,11 @@ def make_backbone(name: str, *, pretrained: bool = True, weights: Path | None = 
     try:
         with _cache_alone_if_unreachable():
             fetched: nn.Module = timm.create_model(name, pretrained=True, num_classes=0)
+    except RuntimeError as error:  # timm's own: the model, or the tag in its name, has no weights
+        raise WeightsError(
+            f"there are no ImageNet weights of {name} ({error}). Start from scratch with --no-pretrained "
+            f"(pretrained=False), or pass a local file with --weights FILE (weights=...)."
+        ) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise WeightsError(
@@ -116,7 +121,9 @@ def _load(backbone: nn.Module, name: str, path: Path) -> None:
     heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
     state = {key: value for key, value in state.items() if not any(key.startswith(f"{head}.") for head in heads)}
     own = backbone.state_dict()
-    problems = [f"{key} is missing" for key in own.keys() - state.keys()]
+    # Files from before batches were counted lack these; nothing reads them but an averaging that we do not use.
+    missing = {key for key in own.keys() - state.keys() if not key.endswith(".num_batches_tracked")}
+    problems = [f"{key} is missing" for key in missing]
     problems += [f"{key} is not part of {name}" for key in state.keys() - own.keys()]
     problems += [
         f"{key} has the shape {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
@@ -125,7 +132,7 @@ def _load(backbone: nn.Module, name: str, path: Path) -> None:
     ]
     if problems:
         raise WeightsError(f"{path}: does not fit {name}:\n{bullet_list(sorted(problems), MAX_NAMED_KEYS)}")
-    backbone.load_state_dict(state)
+    backbone.load_state_dict({**own, **state})
 
 
 def _read_state(path: Path) -> dict[str, torch.Tensor]:
@@ -142,8 +149,10 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
             f"({type(error).__name__}: {' '.join(str(error).split())[:200]})."
         ) from error
     inner = state.get("state_dict", state) if isinstance(state, dict) else None
-    if not isinstance(inner, dict) or not all(isinstance(value, torch.Tensor) for value in inner.values()):
-        raise WeightsError(f"{path}: must hold a dict of tensors.")
+    if not isinstance(inner, dict) or not all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in inner.items()
+    ):
+        raise WeightsError(f"{path}: must hold a dict of tensors by name.")
     for prefix in ("module.", "backbone."):
         if inner and all(key.startswith(prefix) for key in inner):
             inner = {key.removeprefix(prefix): value for key, value in inner.items()}

@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, field
 
 from medimeta.errors import UsageError, bullet_list
 from medimeta.learning.augment import Augmentation
+from medimeta.loading.normalize import STATISTICS
+
+PRECISIONS = ("bf16-mixed", "32-true")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,12 @@ class TrainConfig:
             )
             if value < 1
         ]
+        for name, value, known in (
+            ("normalize", self.normalize, tuple(STATISTICS)),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if value not in known:
+                problems.append(f"{name} must be one of {', '.join(known)}, got {value!r}")
         if not self.learning_rate > 0:
             problems.append(f"learning_rate must be positive, got {self.learning_rate}")
         if self.seed < 0:

@@ -186,7 +186,10 @@ def _checked(
     confidence: float,
     groups: Sequence[Any] | None,
 ) -> tuple[npt.NDArray[np.int64], Floats]:
-    known, predicted = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    try:
+        known, predicted = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise MetricError(f"{card.id}: cannot be evaluated:\n  - labels and scores must be numbers ({error})") from None
     if card.target is TaskTarget.BINARY and predicted.ndim == 2 and predicted.shape[1] == 1:
         predicted = predicted[:, 0]
     count = len(known) if known.ndim else 0
@@ -264,8 +267,9 @@ def _bootstrap_weights(
     """
     generator = np.random.default_rng(seed)
     if groups is not None:
-        unique, member = np.unique(np.asarray(groups), return_inverse=True)
-        drawn = generator.multinomial(len(unique), np.full(len(unique), 1 / len(unique)), size=resamples)
+        numbers: dict[Any, int] = {}
+        member = [numbers.setdefault(group, len(numbers)) for group in groups]
+        drawn = generator.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), size=resamples)
         return drawn[:, member].astype(np.float64)
     strata = np.zeros(len(known), dtype=np.int64) if card.target is TaskTarget.MULTILABEL else known
     weights = np.empty((resamples, len(known)))

@@ -105,6 +105,8 @@ def train(
         The weights cannot be had, or do not fit.
     """
     task = _one_task(train_set, val_set)
+    if (weights is None) == config.weights.startswith("sha256:"):
+        raise UsageError(f"the settings say weights {config.weights!r}, but the file given is {weights}.")
     if devices not in ("auto", 1):
         raise UsageError(f"training uses one device in this version, got devices={devices}. Pass 1 or auto.")
     with quiet(), torch.random.fork_rng(gpus()), tempfile.TemporaryDirectory(prefix="medimeta-") as folder:
@@ -131,11 +133,11 @@ def train(
         started = time.perf_counter()
         trainer.fit(module, _batches(train_set, config, shuffle=True), _batches(val_set, config, shuffle=False))
         seconds = time.perf_counter() - started
-        if not best.best_model_path:
+        figures = [epoch[monitor] for epoch in journal.history]
+        if np.isnan(figures).all():
             raise MedimetaError(f"{task.id}: training diverged in its first epoch; try a lower learning rate.")
         state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["state_dict"])
-    figures = [epoch[monitor] for epoch in journal.history]
     chosen = int(np.nanargmin(figures) if mode == "min" else np.nanargmax(figures))
     return Trained(
         model=module.model.cpu().eval(),
@@ -156,6 +158,8 @@ def predict(model: TaskModel, dataset: TaskDataset, config: TrainConfig) -> npt.
     ndarray of float64, shape (n,) or (n, labels)
         Probabilities; see `Head.scores`.
     """
+    if not len(dataset):
+        raise UsageError(f"{dataset}: there is nothing to predict.")
     device = torch.device("cuda", gpus()[0]) if gpus() else torch.device("cpu")
     model = model.to(device).eval()
     low = config.precision == "bf16-mixed"
@@ -229,7 +233,9 @@ class _Journal(Callback):
 
 
 def _batches(dataset: TaskDataset, config: TrainConfig, *, shuffle: bool) -> BatchLoader:
-    return loader(dataset, config.batch_size, shuffle, config.seed, normalize=None)
+    # In training, a last batch of a single image would teach batch normalisation nothing, or break it.
+    lonely = shuffle and len(dataset) > config.batch_size and len(dataset) % config.batch_size == 1
+    return loader(dataset, config.batch_size, shuffle, config.seed, normalize=None, drop_last=lonely)
 
 
 def _one_task(train_set: TaskDataset, val_set: TaskDataset) -> TaskCard:
