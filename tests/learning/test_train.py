@@ -196,8 +196,8 @@ def test_weights_of_a_file_are_where_training_starts(small_root, tmp_path):
 
 
 def test_weights_that_cannot_be_had_end_it(small_root, tmp_path):
+    config = replace(SHORT, weights="sha256:00")
     with pytest.raises(WeightsError, match="no such file"):
-        config = replace(SHORT, weights="sha256:00")
         train(*splits("bus/malignancy", small_root), config, weights=tmp_path / "none.pt")
 
 
