@@ -1,0 +1,67 @@
+"""``python -m benchmarks``: measure, print a table, write the results."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import cases, data
+from benchmarks.environment import released_python, versions
+from benchmarks.machine import describe_machine
+from benchmarks.measure import measure
+from benchmarks.report import disturbed, result, terminal_table, write_results
+
+
+def main() -> None:
+    """Run the benchmarks that are asked for; slow figures are reported, and are no failure."""
+    names = [case.name for case in cases.all_cases(Path(), Path(), cases.FULL)]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
+    parser.add_argument("--rounds", type=int, help="how often each side is measured; else as each case has it")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=60,
+        metavar="SECONDS",
+        help="how long, in each case, to wait and repeat while other processes are busy (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="little data, few rounds, no results written: does it run?"
+    )
+    options = parser.parse_args()
+    if options.rounds is not None and options.rounds < 1:
+        parser.error("--rounds must be at least 1")
+
+    extent, effort = (data.SMALL, cases.QUICK) if options.quick else (data.FULL, cases.FULL)
+    released = released_python()
+    root = data.prepare(extent)
+    context = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": describe_machine(),
+        "versions": {cases.OURS: versions(Path(sys.executable)), cases.RELEASED: versions(released)},
+        "data": data.describe(root),
+    }
+    progress = Console(stderr=True, highlight=False)
+    results = []
+    for case in cases.all_cases(root, released, effort):
+        if options.only and case.name not in options.only:
+            continue
+        rounds = options.rounds or (cases.QUICK_ROUNDS if options.quick else case.rounds)
+        patience = 0 if options.quick else options.patience
+        measured = measure(case, rounds, patience, progress.print)
+        results.append(result(case, measured, **context))
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(terminal_table(results))
+    for each in results:
+        if remark := disturbed(each):
+            console.print(remark, soft_wrap=True)
+    if not options.quick:
+        console.print(f"Written: {write_results(results)}, and a file for each case beside it", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""How workers measure: the same rules for either side, and the standard library alone, as both sides import it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from itertools import chain, islice, repeat
+from typing import Any
+
+BATCH_SIZE = 64
+WARM_UP_BATCHES = 4
+WARM_UP_STEPS = 2
+
+
+def images_per_second(batches: Iterable[Any], seconds: float) -> float:
+    """Pass over all batches, again and again, and stop with the first batch after `seconds`."""
+    for _ in islice(batches, WARM_UP_BATCHES):
+        pass
+    count = 0
+    started = time.perf_counter()
+    for images, _ in chain.from_iterable(repeat(batches)):
+        count += len(images)
+        elapsed = time.perf_counter() - started
+        if elapsed >= seconds:
+            return count / elapsed
+    raise ValueError("there are no batches")
+
+
+def seconds_per_step(batches: Iterable[Any], step: Callable[[Any, Any], None], steps: int) -> float:
+    """Take steps on one batch after another, getting the batch included, and return their mean time."""
+    stream = chain.from_iterable(repeat(batches))
+    for images, labels in islice(stream, WARM_UP_STEPS):
+        step(images, labels)
+    started = time.perf_counter()
+    for images, labels in islice(stream, steps):
+        step(images, labels)
+    return (time.perf_counter() - started) / steps
+
+
+def tell(value: float, **facts: Any) -> None:
+    """Print the figure, and what was measured, as the worker's one line."""
+    print(json.dumps({"value": value, "facts": facts}))
+
+
+def describe(images: Any) -> str:
+    """Return dtype and shape of a batch, so that the results say what either side delivered."""
+    return f"{str(images.dtype).removeprefix('torch.')} {'x'.join(map(str, images.shape))}"
