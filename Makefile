@@ -38,4 +38,4 @@ docs: $(VENV)/.installed  ## Write the table of datasets in the README anew
 	$(BIN)/python docs/readme_table.py
 
 clean:  ## Remove what the commands above made
-	rm -rf $(VENV) .bench-venv demo runs
+	rm -rf $(VENV) .bench-venv .bench-cache demo runs
