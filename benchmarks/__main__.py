@@ -60,7 +60,7 @@ def main() -> None:
         if remark := disturbed(each):
             console.print(remark, soft_wrap=True)
     if not options.quick:
-        console.print(f"Written: {write_results(results)}, and a file for each case beside it", soft_wrap=True)
+        console.print(f"Written: {write_results(results, names)}, and a file for each case beside it", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -113,8 +113,8 @@ def all_cases(root: Path, released: Path, effort: Effort) -> tuple[Case, ...]:
                 RELEASED: worker(released, "released.batches", "normalized", effort.seconds),
             },
             comparisons=(Comparison("random float32 batches, normalised", OURS, RELEASED, target=3),),
-            note='The same with ImageNet statistics. Ours: `normalize="imagenet"`. Released: torchvision\'s `ToTensor` '
-            "and `Normalize` as the dataset's transform.",
+            note='As batches-uint8, but normalised with ImageNet statistics. Ours: `normalize="imagenet"`. Released: '
+            "torchvision's `ToTensor` and `Normalize` as the dataset's transform.",
         ),
         Case(
             name="training-step",

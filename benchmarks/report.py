@@ -43,13 +43,17 @@ def result(case: Case, measured: Measured, **context: Any) -> dict[str, Any]:
     }
 
 
-def write_results(results: Iterable[dict[str, Any]]) -> Path:
-    """Write the results of this run, and ``RESULTS.md`` anew from these and earlier ones; return its path."""
+def write_results(results: Iterable[dict[str, Any]], order: Sequence[str]) -> Path:
+    """Write the results of this run, and ``RESULTS.md`` anew from these and earlier ones; return its path.
+
+    `order` has the names of all cases; results of cases that are no more are left alone and left out.
+    """
     RESULTS.mkdir(exist_ok=True)
     for each in results:
         text = json.dumps(each, indent=1, ensure_ascii=False)
         (RESULTS / f"{each['name']}.json").write_text(f"{text}\n", encoding="utf-8")
-    known = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    files = [path for name in order if (path := RESULTS / f"{name}.json").is_file()]
+    known = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     page = FOLDER / "RESULTS.md"
     page.write_text(_page(known), encoding="utf-8")
     return page

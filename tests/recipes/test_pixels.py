@@ -116,7 +116,7 @@ def test_whatever_is_not_black_is_inside():
     assert pixels.union_mask([Image.new("L", (8, 8), 1)], 8).min() == 255
 
 
-@pytest.mark.parametrize("masks", [[], [Image.new("L", (8, 8)), Image.new("L", (8, 9))]], ids=["none", "two sizes"])
-def test_masks_that_cannot_be_united_are_refused(masks):
-    with pytest.raises(ValueError, match="mask"):
-        pixels.union_mask(masks, 8)
+def test_masks_of_two_sizes_are_united_as_each_is_scaled():
+    masks = [mask(20, 10, slice(0, 4), slice(0, 4)), mask(40, 40, slice(20, 30), slice(20, 30))]
+    united = pixels.union_mask(masks, 20)
+    assert np.array_equal(united, np.maximum(*(pixels.union_mask([each], 20) for each in masks)))

@@ -23,6 +23,7 @@ class Tally:
     enlarged: int = 0
     converted: Counter[str] = field(default_factory=Counter)
     masks: int = 0
+    warnings: list[str] = field(default_factory=list)
 
 
 class Assembly:
@@ -54,6 +55,7 @@ class Assembly:
             self.writer.write_mask(index, suffix, mask)
         self.tally.masks += len(sample.masks)
         self.tally.enlarged += sample.enlarged
+        self.tally.warnings += sample.warnings
         if sample.converted_from:
             self.tally.converted[sample.converted_from] += 1
         self._members[index] = sample.members

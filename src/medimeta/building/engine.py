@@ -161,6 +161,7 @@ def _build_one(
         enlarged=assembly.tally.enlarged,
         converted=dict(sorted(assembly.tally.converted.items())),
         masks=assembly.tally.masks,
+        warnings=tuple(sorted(assembly.tally.warnings)),
         departures=plan.departures,
         seconds=time.perf_counter() - started,
         fingerprint=manifest.fingerprint(),

@@ -32,7 +32,7 @@ class RenderedSample:
         The finished image.
     members : tuple of (str, str)
         Name and SHA-256 of every member that was read for it.
-    enlarged, converted_from, masks, annotations
+    enlarged, converted_from, masks, annotations, warnings
         See `medimeta.recipes.recipe.Rendered`.
     """
 
@@ -42,6 +42,7 @@ class RenderedSample:
     converted_from: str | None
     masks: dict[str, Pixels]
     annotations: dict[str, str]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def render_chunk(chunk: Chunk) -> RenderedChunk:
                 converted_from=result.converted_from,
                 masks=dict(result.masks),
                 annotations={"original_image_size": f"{width}x{height}", **result.annotations},
+                warnings=result.warnings,
             )
         )
     return RenderedChunk(chunk.start, tuple(rendered), tuple(problems))

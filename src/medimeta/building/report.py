@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from medimeta.errors import bullet_list
+
 
 @dataclass(frozen=True)
 class BuildReport:
@@ -29,6 +31,8 @@ class BuildReport:
         Pillow mode of originals that were not in the stored mode, to how many there were.
     masks : int
         Mask files written.
+    warnings : tuple of str
+        What is odd about the original, with the place of each oddity.
     departures : tuple of str
         In what the counts differ from the release's; not empty only with ``allow_partial``.
     seconds : float
@@ -45,6 +49,7 @@ class BuildReport:
     enlarged: int
     converted: Mapping[str, int]
     masks: int
+    warnings: tuple[str, ...]
     departures: tuple[str, ...]
     seconds: float
     fingerprint: str
@@ -68,6 +73,8 @@ class BuildReport:
             lines.append(f"  colour mode converted: {modes}")
         if self.masks:
             lines.append(f"  {self.masks:,} mask files")
+        if self.warnings:
+            lines += ["  odd in the original:", bullet_list(self.warnings)]
         if self.departures:
             lines.append("  built from a part of the original, as the manifest records:")
             lines += [f"    {departure}" for departure in self.departures]
@@ -84,6 +91,7 @@ class BuildReport:
             "enlarged": self.enlarged,
             "converted": dict(self.converted),
             "masks": self.masks,
+            "warnings": list(self.warnings),
             "departures": list(self.departures),
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 1),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from medimeta.errors import DamagedSourceError, LabelError, SourceNotFoundError, bullet_list
+from medimeta.errors import LabelError, SourceNotFoundError, bullet_list
 from medimeta.recipes import pixels
 from medimeta.recipes.recipe import Recipe, Rendered, Sample
 from medimeta.recipes.splits import TRAIN_VAL_TEST, random_split
@@ -43,12 +43,6 @@ class Bus(Recipe):
         grey, converted_from = pixels.to_mode(original, "L", source.where(sample.member))
         scaled = pixels.resize(pixels.pad(grey), size)
         masks = [decode(source.read(mask), source.where(mask)) for mask in sample.masks]
-        if any(mask.size != original.size for mask in masks):
-            sizes = ", ".join(f"{width}x{height}" for width, height in (mask.size for mask in masks))
-            raise DamagedSourceError(
-                f"{source.where(sample.member)}: is {original.width}x{original.height} pixels, "
-                f"but its masks are {sizes}."
-            )
         rendered_masks = {"": pixels.union_mask(masks, size)}
         if len(masks) > 1:
             rendered_masks["_first"] = pixels.union_mask(masks[:1], size)
@@ -59,6 +53,12 @@ class Bus(Recipe):
             enlarged=scaled.enlarged,
             masks=rendered_masks,
             annotations={"mask_path": "{mask}_first.tiff" if len(masks) > 1 else "{mask}.tiff"},
+            warnings=tuple(
+                f"{source.where(name)}: is {mask.width}x{mask.height} pixels, "
+                f"its image {original.width}x{original.height}"
+                for name, mask in zip(sample.masks, masks, strict=True)
+                if mask.size != original.size
+            ),
         )
 
 

@@ -6,7 +6,7 @@ the project's description of the originals ("Pixels").
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -81,13 +81,13 @@ def to_mode(image: Image.Image, mode: str, where: str = "an image") -> tuple[Ima
         ) from error
 
 
-def union_mask(masks: Iterable[Image.Image], size: int) -> Pixels:
-    """Unite masks of one image into a binary one, padded to a square and scaled without inventing values.
+def union_mask(masks: Sequence[Image.Image], size: int) -> Pixels:
+    """Unite masks of one image into a binary one, each padded to a square and scaled without inventing values.
 
     Parameters
     ----------
-    masks : iterable of PIL.Image.Image
-        Masks of the same size, in any mode; whatever is not black is inside.
+    masks : sequence of PIL.Image.Image
+        At least one mask, in any mode; whatever is not black is inside.
     size : int
         Side of the result in pixels.
 
@@ -96,18 +96,17 @@ def union_mask(masks: Iterable[Image.Image], size: int) -> Pixels:
     ndarray of uint8, shape (size, size)
         0 outside, 255 inside.
 
-    Raises
-    ------
-    ValueError
-        The masks differ in size, or there is none.
+    Examples
+    --------
+    >>> left, right = Image.new("1", (4, 4)), Image.new("1", (4, 4))
+    >>> left.putpixel((0, 0), 1); right.putpixel((3, 0), 1)
+    >>> union_mask([left, right], 4)[0].tolist()
+    [255, 0, 0, 255]
     """
-    united: np.ndarray | None = None
-    for mask in masks:
-        inside = np.asarray(mask.convert("L")) > 0
-        if united is not None and united.shape != inside.shape:
-            raise ValueError(f"masks of one image differ in size: {united.shape[::-1]} and {inside.shape[::-1]}")
-        united = inside if united is None else united | inside
-    if united is None:
-        raise ValueError("there is no mask to unite")
-    square = pad(Image.fromarray(united.astype(np.uint8) * 255), NEAREST)
-    return np.asarray(square.resize((size, size), NEAREST))
+    united: Pixels = np.maximum.reduce([_square_mask(mask, size) for mask in masks])
+    return united
+
+
+def _square_mask(mask: Image.Image, size: int) -> Pixels:
+    binary = mask.convert("L").point([0] + [255] * 255)
+    return np.asarray(pad(binary, NEAREST).resize((size, size), NEAREST))

@@ -72,6 +72,8 @@ class Rendered:
         File stem suffix (``""`` for the sample's own mask) to binary mask, 0 or 255.
     annotations : mapping of str to str
         Columns of ``annotations.csv`` that are known only now; ``{mask}`` stands for the stem of the mask files.
+    warnings : tuple of str
+        What is odd about the original, but does not keep the sample from being built.
     """
 
     pixels: Pixels
@@ -80,6 +82,7 @@ class Rendered:
     enlarged: bool = False
     masks: Mapping[str, Pixels] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class Recipe(ABC):
