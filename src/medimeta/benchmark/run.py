@@ -15,9 +15,9 @@ from medimeta.catalogue.schema import TaskCard
 from medimeta.errors import MedimetaError, UsageError, WeightsError
 from medimeta.learning.backbones import check_backbone
 from medimeta.learning.config import TrainConfig
-from medimeta.learning.device import device_name
+from medimeta.learning.device import Devices, check_devices, device_name
 from medimeta.learning.metrics import evaluate
-from medimeta.learning.train import Devices, EpochDone, predict, train
+from medimeta.learning.train import EpochDone, predict, train
 from medimeta.loading.dataset import TaskDataset
 from medimeta.store.reader import StoredDataset, resolve_task
 
@@ -116,9 +116,12 @@ def run_cells(
 
     Raises
     ------
+    UsageError
+        More devices than this version trains on.
     WeightsError
         Weights that one cell cannot have, no other can.
     """
+    check_devices(devices)
     for cell in cells:
         kept = finished(cell, out)
         if kept is not None:

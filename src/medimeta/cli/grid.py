@@ -13,7 +13,7 @@ from medimeta.cli.console import console, epoch_progress, print_json
 
 if TYPE_CHECKING:
     from medimeta.benchmark.run import Cell
-    from medimeta.learning.train import Devices
+    from medimeta.learning.device import Devices
 
 
 def run_grid(cells: Sequence[Cell], out: Path, *, devices: Devices, json: bool) -> int:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
+
+from medimeta.errors import UsageError
+
+Devices = int | Literal["auto"]
+"""How many devices to train on; ``"auto"`` is one GPU where there is one, else the CPU."""
+
+
+def check_devices(devices: Devices) -> None:
+    """Raise UsageError where more devices are asked for than this version trains on: one."""
+    if devices not in ("auto", 1):
+        raise UsageError(f"training uses one device in this version, got devices={devices}. Pass 1 or auto.")
 
 
 def best_precision() -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning
 import numpy as np
@@ -25,15 +25,12 @@ from medimeta.catalogue.schema import TaskCard
 from medimeta.errors import MedimetaError, UsageError
 from medimeta.learning.backbones import make_backbone
 from medimeta.learning.config import TrainConfig
-from medimeta.learning.device import gpus
+from medimeta.learning.device import Devices, check_devices, gpus
 from medimeta.learning.metrics import macro_auroc
 from medimeta.learning.model import TaskModel
 from medimeta.loading.dataset import TaskDataset
 from medimeta.loading.loader import BatchLoader, loader
 from medimeta.store.table import class_indices
-
-Devices = int | Literal["auto"]
-"""How many devices to train on; ``"auto"`` is one GPU where there is one, else the CPU."""
 
 EpochDone = Callable[[int, dict[str, float]], None]
 """Called as ``epoch_done(epoch, figures)`` after each epoch, with ``train_loss``, ``val_loss`` and ``val_auroc``."""
@@ -107,8 +104,7 @@ def train(
     task = _one_task(train_set, val_set)
     if (weights is None) == config.weights.startswith("sha256:"):
         raise UsageError(f"the settings say weights {config.weights!r}, but the file given is {weights}.")
-    if devices not in ("auto", 1):
-        raise UsageError(f"training uses one device in this version, got devices={devices}. Pass 1 or auto.")
+    check_devices(devices)
     with quiet(), torch.random.fork_rng(gpus()), tempfile.TemporaryDirectory(prefix="medimeta-") as folder:
         torch.manual_seed(config.seed)
         backbone = make_backbone(config.backbone, pretrained=config.weights == "imagenet", weights=weights)

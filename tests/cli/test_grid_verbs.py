@@ -1,0 +1,72 @@
+"""``train``, ``benchmark`` and ``demo``: what they print, what they keep, how they leave."""
+
+import csv
+import json
+
+import pytest
+
+from medimeta.cli.boundary import run
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+TINY = ["--backbone", "test_resnet.r160_in1k", "--no-pretrained", "--max-epochs", "1"]
+
+
+def test_a_benchmark_prints_the_table_and_keeps_what_is_finished(small_root, tmp_path, capsys):
+    command = ["benchmark", "--datasets", "bus,pbc", "--root", str(small_root), "--out", str(tmp_path), *TINY]
+    assert run(command) == 0
+    printed = capsys.readouterr()
+    assert all(part in printed.out for part in ("bus/case category", "pbc/cell class", "Test AUROC", "table.md"))
+    assert "[2/2] pbc/cell class" in printed.err
+    assert "kept from before" not in printed.err
+    assert run(command) == 0
+    assert capsys.readouterr().err.count("kept from before") == 2
+    rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
+    assert [row["task"] for row in rows] == ["bus/case category", "pbc/cell class"]
+    assert (tmp_path / "table.md").read_text().startswith("| task | backbone |")
+
+
+def test_train_reports_as_json(small_root, tmp_path, capsys):
+    command = ["train", "bus/malignancy", "--root", str(small_root), "--out", str(tmp_path), "--seeds", "3,4", "--json"]
+    assert run([*command, *TINY]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [(record["task"], record["seed"]) for record in records] == [("bus/malignancy", 3), ("bus/malignancy", 4)]
+    assert all((tmp_path / "bus__malignancy" / record["predictions"]).is_file() for record in records)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "bus/malignant finding"], 2, "unknown task of bus"),
+        (["train", "oct"], 1, "medimeta build oct --source"),
+        (["train", "bus", "--backbone", "resnet81"], 2, "Did you mean 'resnet18'"),
+        (["train", "bus", "--seeds", "one"], 2, "expected whole numbers"),
+        (["train", "bus", "--devices", "4", *TINY], 2, "uses one device"),
+        (["train", "bus", "--weights", "nowhere.pt"], 1, "there is no such file"),
+        (["benchmark", "--datasets", "bis"], 2, "Did you mean 'bus'"),
+        (["benchmark", "--tasks", "bus/malignancy,pbc/cell"], 2, "unknown task of pbc"),
+    ],
+)
+def test_wrong_use_is_told_before_anything_is_trained(small_root, tmp_path, capsys, arguments, code, message):
+    assert run([*arguments, "--root", str(small_root), "--out", str(tmp_path / "out")]) == code
+    printed = capsys.readouterr()
+    assert message in printed.err.replace("\n", " ")
+    assert "Traceback" not in printed.err
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_benchmark_of_an_empty_root_says_so(tmp_path, capsys):
+    assert run(["benchmark", "--root", str(tmp_path)]) == 1
+    assert "there is no dataset here" in capsys.readouterr().err
+
+
+def test_the_demo_goes_the_whole_way_with_originals_that_are_given(originals, tmp_path, capsys):
+    assert run(["demo", "--source", str(originals), "--out", str(tmp_path), "--max-epochs", "1", *TINY[:2]]) == 0
+    printed = capsys.readouterr().out
+    assert all(part in printed for part in ("Real originals of bus, pbc", "every file hashed", "Test AUROC"))
+    assert "synthetic" not in printed
+
+
+def test_the_demo_says_what_it_looked_for(tmp_path, capsys):
+    assert run(["demo", "--source", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert "Expected the archive Dataset_BUSI.zip" in capsys.readouterr().err
