@@ -58,15 +58,16 @@ def build_progress() -> Iterator[Progress]:
 
 @contextmanager
 def epoch_progress() -> Iterator[Watcher]:
-    """Show a line for the cell that is trained, with its last epoch's figures."""
+    """Show the last epoch of the cell that is trained: one line that changes, or, in a log, a line an epoch."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from medimeta.benchmark.run import Cell
     from medimeta.learning.train import EpochDone
 
+    screen = Console(stderr=True, highlight=False)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
 
         def watcher(cell: Cell) -> EpochDone:
             title = f"{cell.task.id}, {cell.config.backbone}, seed {cell.config.seed}"
@@ -75,11 +76,12 @@ def epoch_progress() -> Iterator[Watcher]:
             line = bar.add_task(f"{title}: first epoch", total=None)
 
             def epoch_done(epoch: int, figures: dict[str, float]) -> None:
-                bar.update(
-                    line,
-                    description=f"{title}: epoch {epoch}, loss {figures['train_loss']:.3f}, "
-                    f"validation AUROC {100 * figures['val_auroc']:.1f}",
-                )
+                text = f"{title}: epoch {epoch}, loss {figures['train_loss']:.3f}"
+                text += f", validation AUROC {100 * figures['val_auroc']:.1f}"
+                if screen.is_terminal:
+                    bar.update(line, description=text)
+                else:
+                    typer.echo(text, err=True)
 
             return epoch_done
 
