@@ -237,3 +237,10 @@ def test_a_lock_whose_file_went_between_opening_and_locking_does_not_count(root,
         workplace(root, "bus", overwrite=False),
     ):
         pass
+
+
+def test_datasets_that_are_there_are_named_before_any_is_built(originals, root):
+    mm.build("bus", source=originals, root=root, size=16, workers=1, allow_partial=True)
+    with pytest.raises(DatasetExistsError, match=r"root.bus: is already there.*name pbc alone to build them"):
+        mm.build(["pbc", "bus"], source=originals, root=root, size=16, workers=1, allow_partial=True)
+    assert not (root / "pbc").exists()

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -38,7 +41,7 @@ def test_train_reports_as_json(small_root, tmp_path, capsys):
     ("arguments", "code", "message"),
     [
         (["train", "bus/malignant finding"], 2, "unknown task of bus"),
-        (["train", "oct"], 1, "medimeta build oct --source"),
+        (["train", "oct"], 1, "cannot build it yet"),
         (["train", "bus", "--backbone", "resnet81"], 2, "Did you mean 'resnet18'"),
         (["train", "bus", "--seeds", "one"], 2, "expected whole numbers"),
         (["train", "bus", "--devices", "4", *TINY], 2, "uses one device"),
@@ -70,3 +73,35 @@ def test_the_demo_goes_the_whole_way_with_originals_that_are_given(originals, tm
 def test_the_demo_says_what_it_looked_for(tmp_path, capsys):
     assert run(["demo", "--source", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "Expected the archive Dataset_BUSI.zip" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["a file/below", "a file"])
+def test_an_output_folder_that_cannot_be_is_told_before_anything_is_trained(small_root, tmp_path, capsys, out):
+    (tmp_path / "a file").write_text("")
+    assert run(["train", "bus", "--root", str(small_root), "--out", str(tmp_path / out), *TINY]) == 1
+    assert "Pass another folder as --out" in capsys.readouterr().err
+
+
+def test_ctrl_c_in_training_is_no_success(small_root, tmp_path):
+    """Lightning turns Ctrl-C into an exit of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "medimeta",
+        "train",
+        "pbc",
+        "--root",
+        str(small_root),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    command += [*TINY[:3], "--max-epochs", "100000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        first = process.stderr.readline()  # comes when the first epoch is done
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert "epoch 1" in first
+    assert process.returncode == 130
+    assert "stopped by Ctrl-C" in told
+    assert "Traceback" not in told
+    assert not list((tmp_path / "out").rglob("*.json"))

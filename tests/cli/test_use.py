@@ -74,10 +74,10 @@ def test_wrong_use_says_what_is_wrong_and_leaves_with_2(command, arguments, mess
     [
         (["train", "nosuch"], 2, "error: unknown dataset 'nosuch'"),
         (["train", "bus/nosuch"], 2, "error: unknown task of bus 'nosuch'"),
-        (["train", "bus"], 1, "error: {root}/bus: bus is not there (under {root} there is nothing). Build it with"),
+        (["train", "bus"], 1, "error: {root}/bus: is not there (under {root} there is no dataset). Build it with"),
         (["train", "bus", "--seeds", "0,one"], 2, "expected whole numbers, got 0,one"),
         (["benchmark"], 1, "error: {root}: there is no dataset here. Pass --root, or build one first."),
-        (["benchmark", "--datasets", "bus,pbc"], 1, "bus is not there"),
+        (["benchmark", "--datasets", "bus,pbc"], 1, "bus: is not there"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -27,9 +27,13 @@ def test_unknown_split_is_named(built_root):
         mm.load("bus", root=built_root, split="valid")
 
 
-def test_a_dataset_that_is_not_built_says_how_to_build_it(built_root):
-    with pytest.raises(DatasetNotFoundError, match="medimeta build oct --source"):
+def test_a_dataset_that_is_not_there_says_how_to_get_it(built_root, tmp_path):
+    with pytest.raises(DatasetNotFoundError, match="This version cannot build it yet"):
         mm.load("oct", root=built_root)
+    with pytest.raises(DatasetNotFoundError, match="medimeta build bus --source"):
+        mm.load("bus", root=tmp_path)
+    with pytest.raises(DatasetNotFoundError, match=f"is itself a dataset: pass .* --root {built_root}$"):
+        mm.load("bus", root=built_root / "bus")
 
 
 def test_images_are_uint8_channels_first(built_root):
@@ -43,12 +47,11 @@ def test_images_are_uint8_channels_first(built_root):
 
 def test_arrays_and_dataset_agree(built_root):
     dataset = mm.load("pbc/cell class", root=built_root, split="val")
-    images, labels, indices = mm.load_arrays("pbc/cell class", root=built_root, split="val")
+    images, labels = mm.load_arrays("pbc/cell class", root=built_root, split="val")
     assert np.array_equal(np.stack([dataset[i][0].permute(1, 2, 0).numpy() for i in range(len(dataset))]), images)
     assert np.array_equal(labels, dataset.labels)
-    assert np.array_equal(indices, dataset.indices)
     whole = mm.load_arrays("pbc/cell class", root=built_root)
-    assert np.array_equal(whole.images[indices], images)
+    assert np.array_equal(whole.images[dataset.indices], images)
     assert isinstance(whole.images, np.memmap)
 
 

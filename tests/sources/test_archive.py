@@ -198,3 +198,10 @@ def test_a_name_that_is_twice_in_a_zip_is_one_member(tmp_path):
             archive.writestr("a/one", b"second")
     assert open_archive(path).members == ("a/one",)
     assert open_archive(path).read("a/one") == b"second"  # as unpacking would leave it
+
+
+def test_another_kind_of_archive_is_not_called_a_cut_download(tmp_path):
+    path = tmp_path / "download.tar.gz"
+    path.write_bytes(b"\x1f\x8b\x08\x00" + bytes(100))
+    with pytest.raises(DamagedSourceError, match=r"is not a zip file\. Give the zip as downloaded, or the folder"):
+        open_archive(path)

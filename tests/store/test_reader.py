@@ -71,7 +71,7 @@ def test_chunked_files_of_others_read_the_same(built_root, of_others):
     assert not stored.images.contiguous
     indices = [3, 1, 1, 79]
     assert np.array_equal(stored.images.read(indices), mm.load_arrays("pbc", root=built_root).images[indices])
-    images, labels, _ = mm.load_arrays("pbc/cell class", root=of_others.parent)
+    images, labels = mm.load_arrays("pbc/cell class", root=of_others.parent)
     expected = mm.load_arrays("pbc/cell class", root=built_root)
     assert np.array_equal(images, expected.images)
     assert np.array_equal(labels, expected.labels)

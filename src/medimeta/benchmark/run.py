@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medimeta._files import write_whole
 from medimeta.benchmark.protocol import paper_config
 from medimeta.benchmark.record import Record, package, read_record, versions, write_record
 from medimeta.catalogue.schema import TaskCard
-from medimeta.errors import MedimetaError, UsageError, WeightsError
+from medimeta.errors import MedimetaError, RootNotWritableError, UsageError, WeightsError
 from medimeta.learning.backbones import check_backbone
 from medimeta.learning.config import TrainConfig
 from medimeta.learning.device import Devices, check_devices, device_name
@@ -118,10 +119,13 @@ def run_cells(
     ------
     UsageError
         More devices than this version trains on.
+    RootNotWritableError
+        The output folder cannot be written.
     WeightsError
         Weights that one cell cannot have, no other can.
     """
     check_devices(devices)
+    _check_out(out)
     for cell in cells:
         kept = finished(cell, out)
         if kept is not None:
@@ -199,6 +203,16 @@ def run_cell(cell: Cell, out: Path, *, devices: Devices = "auto", epoch_done: Ep
     )
     write_record(path, record, predictions)
     return record
+
+
+def _check_out(out: Path) -> None:
+    try:
+        write_whole(out / ".writable", b"")
+        (out / ".writable").unlink()
+    except OSError as error:
+        raise RootNotWritableError(
+            f"{out}: cannot be written ({error.strerror}). Pass another folder as --out."
+        ) from error
 
 
 def _weights_name(weights: Path | None, pretrained: bool) -> str:

@@ -18,7 +18,7 @@ from medimeta._version import __version__
 from medimeta.building.assembly import Assembly
 from medimeta.building.executors import make_executor, run_jobs
 from medimeta.building.plan import make_plan
-from medimeta.building.publish import workplace
+from medimeta.building.publish import refuse_existing, workplace
 from medimeta.building.render import Chunk, render_chunk
 from medimeta.building.report import BuildReport
 from medimeta.catalogue.catalogue import default_catalogue
@@ -117,6 +117,8 @@ def build(
     names = [dataset] if isinstance(dataset, str) else list(dataset)
     cards = list(dict.fromkeys(default_catalogue().dataset(name) for name in names))
     recipes = [recipe_of(card) for card in cards]
+    if not overwrite:
+        refuse_existing(settings.root, [card.id for card in cards])
     # All originals are found before the first is built: a wrong path is told at once, not after an hour.
     sources = [find_original(source, recipe.original) for recipe in recipes]
     with make_executor(settings.workers) as executor:

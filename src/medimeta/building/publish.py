@@ -8,12 +8,25 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from medimeta.errors import DatasetExistsError, DatasetLockedError, MedimetaError, RootNotWritableError, StoreError
+
+
+def refuse_existing(root: Path, datasets: Sequence[str]) -> None:
+    """Raise DatasetExistsError where some of the datasets are there, naming them, and those that are not."""
+    there = [dataset for dataset in datasets if (root / dataset).exists()]
+    if not there:
+        return
+    missing = [dataset for dataset in datasets if dataset not in there]
+    others = f" The others are not there yet: name {', '.join(missing)} alone to build them." if missing else ""
+    raise DatasetExistsError(
+        f"{', '.join(str(root / dataset) for dataset in there)}: is already there. "
+        f"Pass --overwrite (overwrite=True) to replace it; the old one stays until the new one is verified.{others}"
+    )
 
 
 @contextmanager
@@ -54,11 +67,8 @@ def workplace(root: Path, dataset: str, *, overwrite: bool) -> Iterator[Path]:
                 _remove(old)
             else:
                 old.rename(final)
-        if final.exists() and not overwrite:
-            raise DatasetExistsError(
-                f"{final}: is already there. Pass --overwrite (overwrite=True) to replace it; "
-                f"the old one stays until the new one is verified."
-            )
+        if not overwrite:
+            refuse_existing(root, [dataset])
         if os.path.lexists(partial):
             _remove(partial)
         try:

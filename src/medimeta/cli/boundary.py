@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Exit as finished:
         return int(finished.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        _tell("stopped by Ctrl-C. What was finished is kept; the same command goes on from there.")
+        _tell("stopped by Ctrl-C. What was finished is kept, nothing half-made is left.")
         return INTERRUPTED
     except click_exception as error:
         error.show()
@@ -42,8 +42,13 @@ def run(arguments: Sequence[str]) -> int:
     except MedimetaError as error:
         _tell(f"error: {error}")
         return error.exit_code
-    except (BrokenPipeError, SystemExit):  # SystemExit: so rich's console leaves on a closed pipe
+    except BrokenPipeError:
         # The reader of a pipe, such as head, has seen enough.
+        _drop_output()
+        return DONE
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):  # so rich's console leaves on a closed pipe
+            raise
         _drop_output()
         return DONE
     except OSError as error:

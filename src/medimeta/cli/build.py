@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +13,7 @@ from medimeta.cli.console import build_progress, print_json
 def command(
     names: Annotated[list[str], typer.Argument(metavar="ID...", help="Datasets to build.")],
     source: Annotated[
-        Path,
+        str,
         typer.Option(help="The download: the archive, the folder it was extracted to, or a folder that holds either."),
     ],
     root: options.Root = None,
@@ -36,6 +35,8 @@ def command(
     """Build datasets from their original downloads, without extracting them."""
     from medimeta.building.engine import build
 
+    if not source:
+        raise typer.BadParameter("is empty; name the download", param_hint="--source")
     wanted = options.some_words(names, "ID...")
     with build_progress() as progress:
         reports = build(

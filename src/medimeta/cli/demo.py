@@ -46,6 +46,8 @@ def command(
         reports = build(names, originals, root, workers=workers, allow_partial=True, overwrite=True, progress=progress)
     for report in reports:
         typer.echo("   " + report.text().splitlines()[0])
+        if source is not None and report.departures:
+            typer.echo(f"   a part of the original, which the demo allows: {report.departures[0]}")
     typer.echo("3. Verify: every file against the manifest")
     for name in names:
         checked = verify(name, root, deep=True)
@@ -77,5 +79,5 @@ def _found_in(source: Path, names: list[str]) -> list[str]:
         except SourceNotFoundError as error:
             missing.append(str(error))
     if not found:
-        raise SourceNotFoundError("\n".join(missing))
+        raise SourceNotFoundError("\n".join(dict.fromkeys(missing)))
     return found

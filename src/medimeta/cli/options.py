@@ -13,13 +13,13 @@ Root = Annotated[
     typer.Option(help="Folder of the built datasets. Else $MEDIMETA_ROOT, else ./data.", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Out = Annotated[Path, typer.Option(help="Folder for results.")]
+Out = Annotated[Path, typer.Option(help="Folder for results; made if missing.")]
 Backbones = Annotated[
     list[str] | None,
-    typer.Option("--backbone", help="timm's name of a backbone; repeat it or separate by commas."),
+    typer.Option("--backbone", help="timm's name of a backbone, resnet18 without; repeat it or separate by commas."),
 ]
 Seeds = Annotated[
-    list[str] | None, typer.Option("--seeds", help="Seeds, one run each; repeat it or separate by commas.")
+    list[str] | None, typer.Option("--seeds", help="Seeds, one run each, 0 without; repeat it or separate by commas.")
 ]
 MaxEpochs = Annotated[int, typer.Option(min=1, help="Upper bound of epochs; early stopping usually ends before.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Images a step; the protocol has 64.", show_default=False)]
@@ -83,4 +83,4 @@ def device_count(value: str) -> int | Literal["auto"]:
         return "auto"
     if value.isascii() and value.isdigit() and int(value) > 0:
         return int(value)
-    raise typer.BadParameter(f"expected a positive number or auto, got {value!r}", param_hint="--devices")
+    raise typer.BadParameter(f"expected 1 or auto, got {value!r}", param_hint="--devices")

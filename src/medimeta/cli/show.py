@@ -26,6 +26,8 @@ def command(
     from medimeta.catalogue.catalogue import default_catalogue
     from medimeta.catalogue.views import dataset_details
 
+    if json and bibtex:
+        raise typer.BadParameter("--json and --bibtex are two forms of output: pass one of them")
     catalogue = default_catalogue()
     task = catalogue.task(name) if "/" in name else None
     card = catalogue.dataset(task.dataset if task else name)

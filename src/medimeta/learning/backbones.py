@@ -71,7 +71,7 @@ def make_backbone(name: str, *, pretrained: bool = True, weights: Path | None = 
             f"(pretrained=False), or pass a local file with --weights FILE (weights=...)."
         ) from error
     except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        reason = f"{type(error).__name__}: {' '.join(str(error).split()).split('. ')[0]}"
         raise WeightsError(
             f"the ImageNet weights of {name} could not be fetched: there is no network to the model hub, and they are "
             f"not in timm's cache ({reason}).\n"
@@ -146,7 +146,7 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
     except Exception as error:
         raise WeightsError(
             f"{path}: is neither a safetensors file nor a state dict that loads without running code "
-            f"({type(error).__name__}: {' '.join(str(error).split())[:200]})."
+            f"({type(error).__name__})."
         ) from error
     inner = state.get("state_dict", state) if isinstance(state, dict) else None
     if not isinstance(inner, dict) or not all(

@@ -127,7 +127,10 @@ def train(
             num_sanity_val_steps=0,
         )
         started = time.perf_counter()
-        trainer.fit(module, _batches(train_set, config, shuffle=True), _batches(val_set, config, shuffle=False))
+        try:
+            trainer.fit(module, _batches(train_set, config, shuffle=True), _batches(val_set, config, shuffle=False))
+        except SystemExit as error:  # so Lightning leaves on Ctrl-C
+            raise KeyboardInterrupt from error
         seconds = time.perf_counter() - started
         figures = [epoch[monitor] for epoch in journal.history]
         if np.isnan(figures).all():

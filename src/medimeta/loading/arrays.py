@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from medimeta.store.images import Images
 from medimeta.store.reader import resolve_task
@@ -23,13 +22,10 @@ class Arrays(NamedTuple):
         Read-only where it is mapped from the file.
     labels : ndarray of int64, or dict of str to ndarray
         Shape ``(n,)``, or ``(n, L)`` for multi-label tasks; by task name where no task was named.
-    indices : ndarray of int64, shape (n,)
-        Index of each sample in the dataset.
     """
 
     images: Images
     labels: LabelArray | dict[str, LabelArray]
-    indices: npt.NDArray[np.int64]
 
 
 def load_arrays(
@@ -49,7 +45,7 @@ def load_arrays(
     Returns
     -------
     Arrays
-        Images, labels and sample indices, in index order.
+        Images and labels, in index order.
 
     Raises
     ------
@@ -58,8 +54,8 @@ def load_arrays(
 
     Examples
     --------
-    >>> images, labels, indices = load_arrays("bus/malignancy", root=getfixture("bus_root"), split="train")
-    >>> images.dtype, images.shape[1:], len(labels) == len(indices)
+    >>> images, labels = load_arrays("bus/malignancy", root=getfixture("bus_root"), split="train")
+    >>> images.dtype, images.shape[1:], len(labels) == len(images)
     (dtype('uint8'), (224, 224), True)
     """
     stored, card = resolve_task(task, root)
@@ -70,5 +66,5 @@ def load_arrays(
         indices = stored.split(*([split] if isinstance(split, str) else split))
         images = stored.images.read(indices)
     if card is not None:
-        return Arrays(images, stored.labels(card)[indices], indices)
-    return Arrays(images, {each.name: stored.labels(each)[indices] for each in stored.info.tasks}, indices)
+        return Arrays(images, stored.labels(card)[indices])
+    return Arrays(images, {each.name: stored.labels(each)[indices] for each in stored.info.tasks})

@@ -181,6 +181,10 @@ def _open_zip(
     except FileNotFoundError:
         raise SourceNotFoundError(f"{path}: there is no such file.") from None
     except _BROKEN as error:
+        if not _starts_like_zip(path):
+            raise DamagedSourceError(
+                f"{path}: is not a zip file. Give the zip as downloaded, or the folder that it was extracted to."
+            ) from error
         raise DamagedSourceError(
             f"{path}: is not a whole zip file ({error}; {path.stat().st_size:,} bytes). "
             f"The download was probably cut short: fetch it again."
@@ -198,6 +202,11 @@ def _open_zip(
     if len(infos) > MAX_MEMBERS:
         raise DamagedSourceError(f"{path}: has {len(infos):,} members, more than the {MAX_MEMBERS:,} of any original.")
     return file, infos
+
+
+def _starts_like_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"PK".startswith(file.read(2))
 
 
 def open_archive(path: str | os.PathLike[str]) -> Archive:

@@ -176,11 +176,14 @@ def find_dataset(name: str, root: Path) -> Path:
     known = default_catalogue().datasets()
     for card in known:
         if normalised(card.id) == normalised(name):
-            here = ", ".join(folder.name for folder in built) or "nothing"
-            raise DatasetNotFoundError(
-                f"{root / card.id}: {card.id} is not there (under {root} there is {here}). "
-                f"Build it with: medimeta build {card.id} --source PATH --root {root}"
-            )
+            here = ", ".join(folder.name for folder in built) or "no dataset"
+            if (root / layout.INFO).is_file():
+                way_out = f"{root} is itself a dataset: pass the folder that holds it, --root {root.absolute().parent}"
+            elif card.recipe is None:
+                way_out = "This version cannot build it yet; a folder in release 1.0's layout can be put there."
+            else:
+                way_out = f"Build it with: medimeta build {card.id} --source PATH --root {root}"
+            raise DatasetNotFoundError(f"{root / card.id}: is not there (under {root} there is {here}). {way_out}")
     raise unknown_name("dataset", name, [*(card.id for card in known), *(folder.name for folder in built)])
 
 

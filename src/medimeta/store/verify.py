@@ -126,7 +126,7 @@ def verify_folder(folder: Path, *, deep: bool = False) -> VerifyReport:
     attempt(lambda: _split_problems(stored))
     attempt(lambda: _annotation_problems(stored))
     attempt(lambda: _manifest_problems(stored, deep, remarks))
-    return VerifyReport(stored.info.id, folder, len(stored), deep, tuple(problems), tuple(remarks))
+    return VerifyReport(stored.info.id, folder, len(stored), deep, tuple(dict.fromkeys(problems)), tuple(remarks))
 
 
 def _label_problems(stored: StoredDataset, task: TaskCard) -> Iterator[str]:
