@@ -6,7 +6,6 @@ torch nor h5py before there is something to read.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from medimeta._version import __version__ as __version__
@@ -54,7 +53,9 @@ __all__ = ["__version__", *sorted(_HOMES)]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'medimeta' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    from medimeta._optional import require
+
+    value = getattr(require(_HOMES[name]), name)
     globals()[name] = value
     return value
 

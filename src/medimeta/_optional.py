@@ -1,4 +1,4 @@
-"""Imports of optional libraries, with a hint that says what to install."""
+"""Optional libraries: which extra brings each, and a hint where one is missing."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from types import ModuleType
 
 from medimeta.errors import MissingDependencyError
 
+EXTRA_OF = {"PIL": "build", "torch": "torch", "timm": "train", "lightning": "train", "safetensors": "train"}
 
-def require(module: str, *, extra: str) -> ModuleType:
-    """Import `module`, or say which extra brings it.
 
-    Parameters
-    ----------
-    module : str
-        Dotted name to import.
-    extra : str
-        The extra of this package that installs it.
+def missing_dependency(error: ModuleNotFoundError) -> MissingDependencyError | None:
+    """Return the error that says which extra brings a missing library; None where no extra does.
 
-    Returns
-    -------
-    types.ModuleType
-        The imported module.
+    Examples
+    --------
+    >>> print(missing_dependency(ModuleNotFoundError(name="timm.models")))
+    this needs timm, which is not installed. Install it with: pip install 'medimeta[train]'
+    """
+    library = (error.name or "").split(".")[0]
+    if library not in EXTRA_OF:
+        return None
+    return MissingDependencyError(
+        f"this needs {library}, which is not installed. Install it with: pip install 'medimeta[{EXTRA_OF[library]}]'"
+    )
+
+
+def require(module: str) -> ModuleType:
+    """Import a module of an optional library, or say which extra brings it.
 
     Raises
     ------
@@ -30,15 +36,10 @@ def require(module: str, *, extra: str) -> ModuleType:
 
     Examples
     --------
-    >>> require("json", extra="build").__name__
+    >>> require("json").__name__
     'json'
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.split(".")[0]:
-            raise  # the library is there but broken: its own message is the better one
-        raise MissingDependencyError(
-            f"this needs {module.split('.')[0]}, which is not installed. "
-            f"Install it with: pip install 'medimeta[{extra}]'"
-        ) from None
+        raise missing_dependency(error) or error from None

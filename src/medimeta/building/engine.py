@@ -111,7 +111,7 @@ def build(
     >>> report.dataset, report.samples == len(mm.load_arrays("bus/malignancy", root=root).labels)
     ('bus', True)
     """
-    require("PIL", extra="build")
+    require("PIL")
     workers = usable_processors() if workers is None else workers
     settings = Settings(layout.default_root(root), workers, size, allow_partial, overwrite)
     names = [dataset] if isinstance(dataset, str) else list(dataset)

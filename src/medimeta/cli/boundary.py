@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from medimeta._optional import missing_dependency
 from medimeta.errors import MedimetaError
 
 DONE, PROBLEMS, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -42,6 +43,12 @@ def run(arguments: Sequence[str]) -> int:
     except MedimetaError as error:
         _tell(f"error: {error}")
         return error.exit_code
+    except ModuleNotFoundError as error:
+        missing = missing_dependency(error)
+        if missing is None:
+            raise
+        _tell(f"error: {missing}")
+        return missing.exit_code
     except BrokenPipeError:
         # The reader of a pipe, such as head, has seen enough.
         _drop_output()

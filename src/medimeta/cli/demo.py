@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +62,8 @@ def command(
     code = run_grid(cells, runs, devices="auto", json=False)
     if source is None:
         typer.echo("These images are synthetic: the figures show that the path works, and say nothing about patients.")
-    typer.echo(f"Datasets lie in {root}. Next: medimeta show {names[0]}; medimeta build {names[0]} --source DOWNLOADS")
+    here = "medimeta" if shutil.which("medimeta") else sys.argv[0]  # in a virtual environment that is not active
+    typer.echo(f"Datasets lie in {root}. Next: {here} show {names[0]}; {here} build {names[0]} --source DOWNLOADS")
     return code
 
 

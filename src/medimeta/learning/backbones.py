@@ -28,7 +28,7 @@ def check_backbone(name: str) -> str:
     UnknownNameError
         timm knows no such model; names near it are offered.
     """
-    timm = require("timm", extra="train")
+    timm = require("timm")
     if not timm.is_model(name):
         raise unknown_name("backbone", name, timm.list_models())
     return name
@@ -53,7 +53,7 @@ def make_backbone(name: str, *, pretrained: bool = True, weights: Path | None = 
     WeightsError
         The weights cannot be fetched, do not read, or do not fit.
     """
-    timm = require("timm", extra="train")
+    timm = require("timm")
     check_backbone(name)
     if weights is not None:
         backbone: nn.Module = timm.create_model(name, pretrained=False, num_classes=0)
@@ -84,7 +84,7 @@ def make_backbone(name: str, *, pretrained: bool = True, weights: Path | None = 
 @contextmanager
 def _cache_alone_if_unreachable() -> Iterator[None]:
     """Let the hub's client use its cache alone where the hub cannot be reached: it would try for a minute."""
-    constants: Any = require("huggingface_hub.constants", extra="train")
+    constants: Any = require("huggingface_hub.constants")
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = before or not _reachable(constants.ENDPOINT)
     try:
@@ -140,7 +140,7 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
         raise WeightsError(f"{path}: there is no such file. Check the path given as --weights.")
     try:
         if path.suffix == ".safetensors":
-            state: Any = require("safetensors.torch", extra="train").load_file(path)
+            state: Any = require("safetensors.torch").load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

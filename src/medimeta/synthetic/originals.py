@@ -51,7 +51,7 @@ def write_original(dataset: str, folder: str | os.PathLike[str], *, images_per_c
     >>> write_original("pbc", getfixture("tmp_path"), images_per_class=5).name
     'PBC_dataset_normal_DIB.zip'
     """
-    require("PIL", extra="build")
+    require("PIL")
     card = default_catalogue().dataset(dataset)
     if card.id not in available():
         raise UsageError(f"{card.id} has no synthetic original yet. There are: {', '.join(available())}.")
