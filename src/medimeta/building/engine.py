@@ -37,7 +37,7 @@ WORKERS = range(1, 1025)
 CHUNK = 32  # samples a worker renders at a time: large enough to hide the hand-over, small enough to spread evenly
 
 Progress = Callable[[str, int, int], None]
-"""Called as ``progress(dataset, done, total)`` whenever samples are done."""
+"""Called as ``progress(dataset, done, total)`` at the start, and whenever samples are done."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,8 @@ def _render(
     )
     problems: list[str] = []
     done = 0
+    if progress is not None:
+        progress(plan.card.id, done, total)
     for chunk in run_jobs(executor, render_chunk, chunks, under_way=2 * settings.workers + 2):
         problems += chunk.problems
         done += len(chunk.samples) + len(chunk.problems)

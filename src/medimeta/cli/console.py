@@ -50,8 +50,8 @@ def build_progress() -> Iterator[Progress]:
         def progress(dataset: str, done: int, total: int) -> None:
             if dataset not in bars:
                 bars[dataset] = bar.add_task(dataset, total=total, rate="–")
-            speed = bar.tasks[bars[dataset]].speed
-            bar.update(bars[dataset], completed=done, rate=f"{speed:.0f}" if speed else "–")
+            elapsed = next(task.elapsed for task in bar.tasks if task.id == bars[dataset])
+            bar.update(bars[dataset], completed=done, rate=f"{done / elapsed:.0f}" if done and elapsed else "–")
 
         yield progress
 
