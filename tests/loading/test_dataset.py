@@ -60,6 +60,11 @@ def test_splits_are_disjoint_and_complete(built_root):
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(mm.load("bus", root=built_root))))
 
 
+def test_a_split_that_is_named_twice_comes_once(built_root):
+    once, twice = (mm.load("bus", root=built_root, split=split) for split in ("val", ["val", "val"]))
+    assert np.array_equal(once.indices, twice.indices)
+
+
 def test_class_counts_add_up(built_root):
     dataset = mm.load("bus/case category", root=built_root)
     counts = dataset.class_counts()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def plan_cells(
             for seed in seeds:
                 config = paper_config(backbone, weights=origin, seed=seed, max_epochs=max_epochs)
                 if batch_size is not None:
-                    config = _with_batch_size(config, batch_size)
+                    config = replace(config, batch_size=batch_size)
                 cells.append(Cell(stored, card or stored.info.tasks[0], config, weights))
     return list({cell.name: cell for cell in cells}.values())  # what is named twice is run once
 
@@ -222,9 +222,3 @@ def _weights_name(weights: Path | None, pretrained: bool) -> str:
         raise WeightsError(f"{weights}: there is no such file. Check the path given as --weights.")
     with weights.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-
-
-def _with_batch_size(config: TrainConfig, batch_size: int) -> TrainConfig:
-    from dataclasses import replace
-
-    return replace(config, batch_size=batch_size)

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 
 from medimeta.catalogue.reading import read_cards, read_licences
-from medimeta.catalogue.schema import DatasetCard, Licence, TaskCard, TaskTarget, normalised
+from medimeta.catalogue.schema import SPLITS, DatasetCard, Licence, TaskCard, TaskTarget, normalised
 from medimeta.errors import UnknownNameError, unknown_name
 
 
@@ -193,8 +193,6 @@ def parse_target(target: TaskTarget | str) -> TaskTarget:
 
 def check_split(split: str) -> str:
     """Return `split` where it is one of train, val and test, and raise UnknownNameError otherwise."""
-    from medimeta.catalogue.schema import SPLITS
-
     if split not in SPLITS:
         raise UnknownNameError(f"unknown split {split!r}. Known: {', '.join(SPLITS)}.")
     return split

@@ -42,6 +42,6 @@ def device_name() -> str:
 
 
 def _processor() -> dict[str, Any]:
-    """Return what torch knows of the processor; nothing before torch 2.10, which is when it learned to tell."""
+    """Return what torch knows of the processor; nothing where this torch has no way to tell."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return capabilities

@@ -117,7 +117,7 @@ class StoredDataset:
         return stored
 
     def split(self, *splits: str, original: bool = False) -> np.ndarray:
-        """Return the sample indices of one or several splits, ascending.
+        """Return the sample indices of one or several splits, ascending; a split named twice counts once.
 
         Raises
         ------
@@ -127,7 +127,8 @@ class StoredDataset:
             A split file is missing or names samples that do not exist.
         """
         folder = layout.ORIGINAL_SPLITS_FOLDER if original else layout.SPLITS_FOLDER
-        parts = [self._read_split(self.folder / folder / f"{check_split(split)}.txt", original) for split in splits]
+        names = dict.fromkeys(map(check_split, splits))
+        parts = [self._read_split(self.folder / folder / f"{name}.txt", original) for name in names]
         return np.sort(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
 
     def _read_split(self, path: Path, original: bool) -> np.ndarray:
