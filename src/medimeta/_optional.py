@@ -7,7 +7,17 @@ from types import ModuleType
 
 from medimeta.errors import MissingDependencyError
 
-EXTRA_OF = {"PIL": "build", "torch": "torch", "timm": "train", "lightning": "train", "safetensors": "train"}
+EXTRA_OF = {
+    "PIL": "build",
+    "pydicom": "build",
+    "nibabel": "build",
+    "openpyxl": "build",
+    "distributed": "dask",
+    "torch": "torch",
+    "timm": "train",
+    "lightning": "train",
+    "safetensors": "train",
+}
 
 
 def missing_dependency(error: ModuleNotFoundError) -> MissingDependencyError | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 SHOWN = 20  # problems listed in a message; the rest are counted
 
@@ -18,6 +19,7 @@ class MedimetaError(Exception):
     """Base of all errors raised on purpose by this package."""
 
     exit_code = 1
+    problems: tuple[str, ...] = ()  # all of them, where the message shows the first only
 
     def __str__(self) -> str:
         # KeyError would show the repr of the message.
@@ -64,6 +66,14 @@ class LabelError(SourceError, ValueError):
     """A label that the card does not know."""
 
 
+class TableError(SourceError, ValueError):
+    """A label table lacks columns, repeats keys, or does not fit the images."""
+
+
+class SourceChangedError(SourceError):
+    """An original changed while it was read."""
+
+
 class StoreError(MedimetaError, OSError):
     """A built dataset cannot be read or written."""
 
@@ -104,6 +114,24 @@ def bullet_list(problems: Sequence[str], shown: int = SHOWN) -> str:
     if len(problems) > shown:
         lines.append(f"  ... and {len(problems) - shown} more")
     return "\n".join(lines)
+
+
+Problem = TypeVar("Problem", bound=MedimetaError)
+
+
+def problems_error(kind: type[Problem], headline: str, problems: Sequence[str], way_out: str = "") -> Problem:
+    """Build the error for several problems: a headline, the first of them, and what to do.
+
+    Examples
+    --------
+    >>> print(problems_error(TableError, "labels.csv: cannot be used.", ["line 2: no image"], "Fetch it again."))
+    labels.csv: cannot be used.
+      - line 2: no image
+    Fetch it again.
+    """
+    error = kind("\n".join(part for part in (headline, bullet_list(problems), way_out) if part))
+    error.problems = tuple(problems)
+    return error
 
 
 def unknown_name(kind: str, got: str, known: Iterable[str], *, hint: str = "") -> UnknownNameError:

@@ -18,7 +18,7 @@ from medimeta.catalogue.schema import Samples
 from medimeta.cli.boundary import run
 from medimeta.errors import UnknownNameError, UsageError
 from medimeta.recipes.recipe import recipe_of
-from medimeta.sources.archive import open_archive
+from medimeta.sources.find import open_archive
 from medimeta.store.reader import open_dataset
 
 

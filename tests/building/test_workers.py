@@ -11,7 +11,7 @@ from medimeta.building import engine
 from medimeta.building.executors import make_executor, run_jobs
 from medimeta.cli.boundary import run
 from medimeta.errors import DamagedSourceError, MedimetaError
-from medimeta.sources.archive import FolderArchive
+from medimeta.sources.folder import FolderArchive
 
 
 class Deadly(FolderArchive):

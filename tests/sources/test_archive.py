@@ -8,7 +8,7 @@ import pytest
 
 from medimeta.errors import DamagedSourceError, SourceError, SourceNotFoundError
 from medimeta.sources import archive as archives
-from medimeta.sources.archive import open_archive
+from medimeta.sources.find import open_archive
 
 TREE = {"benign/b 10.png": b"ten", "benign/b 2.png": b"two", "Malignant/m.png": b"m", "read me.txt": b"", "a/b/c": b"c"}
 JUNK = {

@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from medimeta.errors import DamagedSourceError, SourceError, SourceNotFoundError
-from medimeta.sources.find import Original, find_original
+from medimeta.sources.find import Original, Part, find_original
 
-ORIGINAL = Original("the BUSI dataset", ("Dataset_BUSI.zip",), frozenset({"benign", "malignant", "normal"}))
+ORIGINAL = Original("the BUSI dataset", (Part(("Dataset_BUSI.zip",), frozenset({"benign", "malignant", "normal"})),))
 MEMBERS = {"benign/a.png": b"a", "malignant/b.png": b"b", "normal/c.png": b"c"}
 
 

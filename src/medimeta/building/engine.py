@@ -120,7 +120,10 @@ def build(
     if not overwrite:
         refuse_existing(settings.root, [card.id for card in cards])
     # All originals are found before the first is built: a wrong path is told at once, not after an hour.
-    sources = [find_original(source, recipe.original) for recipe in recipes]
+    sources = [
+        find_original(source, recipe.original, [card.id], allow_partial=allow_partial)
+        for card, recipe in zip(cards, recipes, strict=True)
+    ]
     with make_executor(settings.workers) as executor:
         return [
             _build_one(card, recipe, archive, settings, executor, progress)
@@ -151,7 +154,7 @@ def _build_one(
                 partial=bool(plan.departures),
                 departures=plan.departures,
                 samples=len(plan.samples),
-                sources=(assembly.source_digest(recipe.original.archives[0]),),
+                sources=(assembly.source_digest(recipe.original.archive),),
             )
         verify_folder(folder).raise_for_problems()
     return BuildReport(

@@ -9,7 +9,7 @@ import numpy as np
 
 from medimeta.catalogue.schema import SPLITS, DatasetCard, Samples, TaskCard, TaskTarget
 from medimeta.errors import CountMismatchError, LabelError, SourceNotFoundError, bullet_list
-from medimeta.recipes.recipe import Label, Recipe, Sample
+from medimeta.recipes.recipe import Label, Options, Recipe, Sample
 from medimeta.sources.archive import Archive
 from medimeta.store.table import LabelArray
 
@@ -54,7 +54,7 @@ def make_plan(card: DatasetCard, recipe: Recipe, source: Archive, *, allow_parti
     SourceNotFoundError
         The original holds no sample at all.
     """
-    samples = recipe.samples(source)[card.id]
+    samples = recipe.listing(source, Options(allow_partial=allow_partial)).samples.get(card.id, [])
     if not samples:
         raise SourceNotFoundError(f"{source.where('')}: holds no image of {card.id}.")
     labels = encode_labels(card, samples, source)

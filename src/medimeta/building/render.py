@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from medimeta.errors import SourceError
-from medimeta.recipes.recipe import Pixels, Sample, recipe_by_name
+from medimeta.recipes.recipe import Options, Pixels, Sample, recipe_by_name
 from medimeta.sources.archive import Archive
 
 
@@ -76,6 +76,18 @@ class _Recording(Archive):
     def _read(self, name: str) -> bytes:
         return self._inner._read(name)
 
+    def _open(self, name: str):
+        return self._inner._open(name)
+
+    def state(self, members):
+        return self._inner.state(members)
+
+    def where(self, member: str) -> str:
+        return self._inner.where(member)
+
+    def file(self, member: str):
+        return self._inner.file(member)
+
 
 def render_chunk(chunk: Chunk) -> RenderedChunk:
     """Render a chunk of samples; what cannot be rendered is told, not raised, so that all of it is told at once."""
@@ -85,7 +97,7 @@ def render_chunk(chunk: Chunk) -> RenderedChunk:
     for sample in chunk.samples:
         source = _Recording(chunk.source)
         try:
-            result = recipe.render(source, sample, chunk.size)
+            result = recipe.render(source, sample, Options(chunk.size))
         except SourceError as error:
             problems.append(str(error))
             continue

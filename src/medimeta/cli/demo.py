@@ -37,8 +37,8 @@ def command(
     if source is None:
         typer.echo(f"1. Synthetic originals ({', '.join(names)}), with the names, layout and quirks of the real ones")
         for name in names:
-            path = write_original(name, originals, images_per_class=IMAGES_PER_CLASS, seed=seed)
-            typer.echo(f"   {path} ({path.stat().st_size / 1e6:.1f} MB)")
+            for path in write_original(name, originals, images_per_class=IMAGES_PER_CLASS, seed=seed):
+                typer.echo(f"   {path} ({path.stat().st_size / 1e6:.1f} MB)")
     else:
         originals = source
         names = _found_in(source, names)

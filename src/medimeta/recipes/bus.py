@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-
-import numpy as np
+from dataclasses import replace
 
 from medimeta.errors import LabelError, SourceNotFoundError, bullet_list
 from medimeta.recipes import pixels
-from medimeta.recipes.recipe import Recipe, Rendered, Sample
-from medimeta.recipes.splits import TRAIN_VAL_TEST, random_split
+from medimeta.recipes.recipe import Listing, Options, Recipe, Rendered, Sample
+from medimeta.recipes.splits import split_all
 from medimeta.sources.archive import Archive
-from medimeta.sources.find import Original
+from medimeta.sources.find import Original, Part
 from medimeta.sources.images import decode
 
 CLASSES = ("benign", "malignant", "normal")
@@ -27,37 +26,40 @@ class Bus(Recipe):
     """Grey, pad, resize; order by folder, then by file name as a plain string; 70/10/20 by image."""
 
     name = "bus"
-    original = Original("the BUSI dataset", ("Dataset_BUSI.zip",), frozenset(CLASSES))
+    original = Original("the BUSI dataset", (Part(("Dataset_BUSI.zip",), frozenset(CLASSES)),))
 
-    def samples(self, source: Archive) -> dict[str, list[Sample]]:
+    def listing(self, source: Archive, options: Options) -> Listing:
         """List the images of the three class folders, each with its masks."""
-        return {"bus": [sample for folder in source.folders() for sample in _folder_samples(source, folder)]}
+        return Listing({"bus": [sample for folder in source.folders() for sample in _folder_samples(source, folder)]})
 
     def splits(self, dataset: str, samples: Sequence[Sample]) -> list[str]:
         """Split by image: the source names no patients."""
-        return random_split(range(len(samples)), TRAIN_VAL_TEST)
+        return split_all(samples)
 
-    def render(self, source: Archive, sample: Sample, size: int) -> Rendered:
+    def render(self, source: Archive, sample: Sample, options: Options) -> Rendered:
         """Render the image, release 1.0's mask (the first alone) and the union of all masks."""
-        original = decode(source.read(sample.member), source.where(sample.member))
-        grey, converted_from = pixels.to_mode(original, "L", source.where(sample.member))
-        scaled = pixels.resize(pixels.pad(grey), size)
         masks = [decode(source.read(mask), source.where(mask)) for mask in sample.masks]
-        rendered_masks = {"": pixels.union_mask(masks, size)}
-        if len(masks) > 1:
-            rendered_masks["_first"] = pixels.union_mask(masks[:1], size)
-        return Rendered(
-            pixels=np.asarray(scaled.image),
-            original_size=original.size,
-            converted_from=converted_from,
-            enlarged=scaled.enlarged,
+        first = pixels.union_mask(masks[:1], options.size)
+        rendered_masks = {"": first if options.release_errata else pixels.union_mask(masks, options.size)}
+        if len(masks) > 1 and not options.release_errata:
+            rendered_masks["_first"] = first
+        rendered = pixels.render_image(
+            source,
+            sample.member,
+            options,
+            "L",
+            square=pixels.pad,
+            scale=pixels.resize,
             masks=rendered_masks,
-            annotations={"mask_path": "{mask}_first.tiff" if len(masks) > 1 else "{mask}.tiff"},
+            annotations={"mask_path": "{mask}_first.tiff" if "_first" in rendered_masks else "{mask}.tiff"},
+        )
+        width, height = rendered.original_size
+        return replace(
+            rendered,
             warnings=tuple(
-                f"{source.where(name)}: is {mask.width}x{mask.height} pixels, "
-                f"its image {original.width}x{original.height}"
+                f"{source.where(name)}: is {mask.width}x{mask.height} pixels, its image {width}x{height}"
                 for name, mask in zip(sample.masks, masks, strict=True)
-                if mask.size != original.size
+                if mask.size != rendered.original_size
             ),
         )
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from medimeta.recipes import pixels
-from medimeta.recipes.recipe import Recipe, Rendered, Sample
-from medimeta.recipes.splits import TRAIN_VAL_TEST, random_split
+from medimeta.recipes.pixels import crop, render_image, thumbnail
+from medimeta.recipes.recipe import Listing, Options, Recipe, Rendered, Sample
+from medimeta.recipes.splits import split_all
 from medimeta.sources.archive import Archive
-from medimeta.sources.find import Original
-from medimeta.sources.images import decode
+from medimeta.sources.find import Original, Part
 
 FOLDERS = ("basophil", "eosinophil", "erythroblast", "ig", "lymphocyte", "monocyte", "neutrophil", "platelet")
 RENAMED = {"ig": "immature granulocyte"}
@@ -25,34 +22,30 @@ class Pbc(Recipe):
     """Crop, thumbnail; order by folder after the rename, then by file name as a plain string; 70/10/20 by image."""
 
     name = "pbc"
-    original = Original("the PBC dataset", ("PBC_dataset_normal_DIB.zip",), frozenset(FOLDERS))
+    original = Original("the PBC dataset", (Part(("PBC_dataset_normal_DIB.zip",), frozenset(FOLDERS)),))
 
-    def samples(self, source: Archive) -> dict[str, list[Sample]]:
+    def listing(self, source: Archive, options: Options) -> Listing:
         """List the images of every class folder; names that start with a dot are skipped."""
         classes = sorted((RENAMED.get(folder.casefold(), folder.casefold()), folder) for folder in source.folders())
-        return {
-            "pbc": [
-                Sample(
-                    member=f"{folder}/{name}",
-                    original_filepath=f"{cell_class}/{name}",
-                    labels={"cell class": cell_class},
-                )
-                for cell_class, folder in classes
-                for name in source.files(folder)
-                if name.casefold().endswith((".jpg", ".jpeg")) and not name.startswith(".")
-            ]
-        }
+        samples = [
+            Sample(
+                member=f"{folder}/{name}",
+                original_filepath=f"{cell_class}/{name}",
+                labels={"cell class": cell_class},
+            )
+            for cell_class, folder in classes
+            for name in source.files(folder)
+            if name.casefold().endswith((".jpg", ".jpeg")) and not name.startswith(".")
+        ]
+        return Listing({"pbc": samples})
 
     def splits(self, dataset: str, samples: Sequence[Sample]) -> list[str]:
         """Split by image: the source names no patients."""
-        return random_split(range(len(samples)), TRAIN_VAL_TEST)
+        return split_all(samples)
 
-    def render(self, source: Archive, sample: Sample, size: int) -> Rendered:
+    def render(self, source: Archive, sample: Sample, options: Options) -> Rendered:
         """Render the image."""
-        original = decode(source.read(sample.member), source.where(sample.member))
-        colour, converted_from = pixels.to_mode(original, "RGB", source.where(sample.member))
-        scaled = pixels.thumbnail(pixels.crop(colour), size)
-        return Rendered(np.asarray(scaled.image), original.size, converted_from, scaled.enlarged)
+        return render_image(source, sample.member, options, "RGB", square=crop, scale=thumbnail)
 
 
 RECIPE = Pbc()

@@ -6,14 +6,16 @@ the project's description of the originals ("Pixels").
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from medimeta.errors import DamagedSourceError
-from medimeta.recipes.recipe import Pixels
+from medimeta.recipes.recipe import Options, Pixels, Rendered
+from medimeta.sources.archive import Archive
+from medimeta.sources.images import decode
 
 BICUBIC = Image.Resampling.BICUBIC
 NEAREST = Image.Resampling.NEAREST
@@ -69,16 +71,57 @@ def thumbnail(image: Image.Image, size: int) -> Scaled:
     return Scaled(small, enlarged=False)
 
 
+EIGHT_BIT = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
+
+
 def to_mode(image: Image.Image, mode: str, where: str = "an image") -> tuple[Image.Image, str | None]:
-    """Convert to ``"L"`` or ``"RGB"``; return the image, and the old mode where it was another."""
+    """Convert to ``"L"`` or ``"RGB"``; return the image, and the old mode where it was another.
+
+    Raises
+    ------
+    DamagedSourceError
+        The image has more than 8 bits a channel, which Pillow would cut off without a word.
+    """
     if image.mode == mode:
         return image, None
-    try:
-        return image.convert(mode), image.mode
-    except ValueError as error:
+    if image.mode not in EIGHT_BIT:
         raise DamagedSourceError(
-            f"{where}: has colour mode {image.mode}, which cannot be converted to {mode}."
-        ) from error
+            f"{where}: has colour mode {image.mode}, which cannot be converted to {mode}: expected 8 bits a channel. "
+            f"Check that this is the original download."
+        )
+    return image.convert(mode), image.mode
+
+
+def render_image(
+    source: Archive,
+    member: str,
+    options: Options,
+    mode: str,
+    *,
+    square: Callable[[Image.Image], Image.Image],
+    scale: Callable[[Image.Image, int], Scaled],
+    **more: Any,
+) -> Rendered:
+    """Decode one image file, convert, square and scale it: all that most recipes do.
+
+    Parameters
+    ----------
+    source, member : Archive, str
+        Where the image lies.
+    options : Options
+        With the size wanted.
+    mode : str
+        ``"L"`` or ``"RGB"``.
+    square, scale : callable
+        `crop` or `pad`; `thumbnail` or `resize`.
+    **more
+        Further fields of the result.
+    """
+    where = source.where(member)
+    original = decode(source.read(member), where)
+    converted, converted_from = to_mode(original, mode, where)
+    scaled = scale(square(converted), options.size)
+    return Rendered(np.asarray(scaled.image), original.size, converted_from, scaled.enlarged, **more)
 
 
 def union_mask(masks: Sequence[Image.Image], size: int) -> Pixels:

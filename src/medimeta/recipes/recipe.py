@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medimeta.catalogue.schema import DatasetCard
-from medimeta.errors import UsageError
+from medimeta.errors import SourceError, UsageError
 from medimeta.sources.archive import Archive
 from medimeta.sources.find import Original
 
@@ -27,31 +27,85 @@ Label = str | int | frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
+class Options:
+    """How to build, as far as a recipe may need to know.
+
+    Attributes
+    ----------
+    size : int
+        Side of the finished images in pixels.
+    allow_partial : bool
+        Whether the original may hold less than the release was made of.
+    release_errata : bool
+        Whether to repeat the mistakes of release 1.0 in labels and masks.
+    """
+
+    size: int = 224
+    allow_partial: bool = False
+    release_errata: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One sample, as far as tables and file names tell: no pixels yet.
 
     Attributes
     ----------
     member : str
-        The image's name in the original's tree.
+        The image's name in the original's tree; where the sample is `streamed`, its name in the stream.
     original_filepath : str
         The image's place in release 1.0's form, whatever the user's copy is called.
     labels : mapping of str to Label
         Task name to label.
     original_split : str
         Split of the source: ``train`` where it has none.
+    group : hashable
+        What must not be torn apart by a random split, such as a patient; None: the image is a group of its own.
     masks : tuple of str
         Members that hold the masks of this image, in the source's order.
     annotations : mapping of str to str
         Further columns of ``annotations.csv``.
+    unit : str
+        What has to be read as a whole to get at the sample, such as a volume: samples of one unit, of all datasets, are
+        rendered together. Empty where the image is a file of its own.
+    streamed : bool
+        Whether the image comes from the recipe's `Recipe.stream`, as it lies in a stream without random access.
+    details : hashable
+        What the recipe's own `Recipe.render` needs to know besides.
     """
 
     member: str
     original_filepath: str
     labels: Mapping[str, Label]
     original_split: str = "train"
+    group: Hashable = None
     masks: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
+    unit: str = ""
+    streamed: bool = False
+    details: Hashable = None
+
+
+@dataclass(slots=True)
+class Listing:
+    """What the tables and file names of an original say.
+
+    Attributes
+    ----------
+    samples : dict of str to list of Sample
+        Dataset id to its samples, in the release's order.
+    dropped : dict of str to list of str
+        Dataset id to what the rules leave out, each with its place and reason.
+    missing : list of str
+        Rows of tables whose image is not there, with their places. They have no sample.
+    unnamed : list of str
+        Images that no row names, with their places. They have no sample.
+    """
+
+    samples: dict[str, list[Sample]]
+    dropped: dict[str, list[str]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +140,7 @@ class Rendered:
 
 
 class Recipe(ABC):
-    """Base of all recipes. Instances hold no state, so that they reach worker processes by name.
+    """Base of all recipes. Instances reach worker processes by pickle and hold nothing that changes.
 
     Attributes
     ----------
@@ -103,15 +157,21 @@ class Recipe(ABC):
     original: ClassVar[Original]
 
     @abstractmethod
-    def samples(self, source: Archive) -> dict[str, list[Sample]]:
-        """List the samples of every dataset that this original feeds, in the release's order, by dataset id."""
+    def listing(self, source: Archive, options: Options) -> Listing:
+        """List the samples of every dataset that this original feeds, reading tables and names alone.
+
+        Raises
+        ------
+        SourceError
+            A table is missing or cannot be used.
+        """
 
     @abstractmethod
     def splits(self, dataset: str, samples: Sequence[Sample]) -> list[str]:
         """Return the split of every sample."""
 
     @abstractmethod
-    def render(self, source: Archive, sample: Sample, size: int) -> Rendered:
+    def render(self, source: Archive, sample: Sample, options: Options) -> Rendered:
         """Turn one sample into pixels.
 
         Raises
@@ -119,6 +179,29 @@ class Recipe(ABC):
         SourceError
             An image is missing or does not decode.
         """
+
+    def render_all(
+        self, source: Archive, samples: Sequence[Sample], options: Options
+    ) -> Iterator[Rendered | SourceError]:
+        """Render samples in turn; what cannot be rendered yields its error, so that all of it is told at once.
+
+        Samples of one unit come together; a recipe that reads a unit once for all of them does so here.
+        """
+        for sample in samples:
+            try:
+                yield self.render(source, sample, options)
+            except SourceError as error:
+                yield error
+
+    def stream(self, source: Archive) -> Iterator[tuple[str, bytes]]:
+        """Yield name and bytes of every image that lies in a stream, each stream once and in its own order.
+
+        Raises
+        ------
+        DamagedSourceError
+            A stream stops short or cannot be trusted.
+        """
+        return iter(())
 
 
 def recipe_of(card: DatasetCard) -> Recipe:

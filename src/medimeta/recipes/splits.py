@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from medimeta.catalogue.schema import SPLITS
+from medimeta.recipes.recipe import Sample
 
 SEED = 42
 TRAIN_VAL_TEST = (70, 10, 20)
@@ -50,3 +51,29 @@ def random_split(keys: Sequence[Hashable], ratios: Sequence[int], seed: int = SE
         split_of.update((distinct[index], split) for index in order[start : start + count])
         start += count
     return [split_of[key] for key in keys]
+
+
+def split_all(samples: Sequence[Sample]) -> list[str]:
+    """Split 70/10/20 at random, by group where samples have one, else by image."""
+    return random_split(_keys(samples), TRAIN_VAL_TEST)
+
+
+def split_train(samples: Sequence[Sample]) -> list[str]:
+    """Keep the source's test split, and split the rest 85/15 into train and val, by group or by image.
+
+    Whatever the source calls validation or test is test here.
+    """
+    kept = [index for index, sample in enumerate(samples) if sample.original_split == "train"]
+    splits = ["test"] * len(samples)
+    for index, split in zip(kept, random_split(_keys([samples[index] for index in kept]), TRAIN_VAL), strict=True):
+        splits[index] = split
+    return splits
+
+
+def split_as_given(samples: Sequence[Sample]) -> list[str]:
+    """Keep the source's splits."""
+    return [sample.original_split for sample in samples]
+
+
+def _keys(samples: Sequence[Sample]) -> list[Hashable]:
+    return [(index,) if sample.group is None else sample.group for index, sample in enumerate(samples)]

@@ -20,9 +20,9 @@ SIZES = ((562, 471), (480, 400), (300, 330), (180, 200))
 MASK_MODES = ("1", "RGB", "RGBA")
 
 
-def write(folder: Path, images_per_class: int, seed: int) -> Path:
+def write(folder: Path, images_per_class: int, seed: int) -> tuple[Path, ...]:
     """Write the archive and return its path."""
-    return write_zip(folder / "Dataset_BUSI.zip", _members(images_per_class, seed))
+    return (write_zip(folder / "Dataset_BUSI.zip", _members(images_per_class, seed)),)
 
 
 def _members(images_per_class: int, seed: int) -> Iterator[tuple[str, bytes]]:

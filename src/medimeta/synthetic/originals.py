@@ -22,7 +22,9 @@ def available() -> tuple[str, ...]:
     return tuple(card.id for card in default_catalogue().datasets() if card.recipe is not None)
 
 
-def write_original(dataset: str, folder: str | os.PathLike[str], *, images_per_class: int = 20, seed: int = 0) -> Path:
+def write_original(
+    dataset: str, folder: str | os.PathLike[str], *, images_per_class: int = 20, seed: int = 0
+) -> tuple[Path, ...]:
     """Write a synthetic original of a dataset.
 
     Parameters
@@ -38,8 +40,8 @@ def write_original(dataset: str, folder: str | os.PathLike[str], *, images_per_c
 
     Returns
     -------
-    Path
-        The archive, called as the download is.
+    tuple of Path
+        What was written into the folder, called as the download is: archives, folders, tables.
 
     Raises
     ------
@@ -48,8 +50,8 @@ def write_original(dataset: str, folder: str | os.PathLike[str], *, images_per_c
 
     Examples
     --------
-    >>> write_original("pbc", getfixture("tmp_path"), images_per_class=5).name
-    'PBC_dataset_normal_DIB.zip'
+    >>> [path.name for path in write_original("pbc", getfixture("tmp_path"), images_per_class=5)]
+    ['PBC_dataset_normal_DIB.zip']
     """
     require("PIL")
     card = default_catalogue().dataset(dataset)
@@ -60,5 +62,5 @@ def write_original(dataset: str, folder: str | os.PathLike[str], *, images_per_c
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     module = importlib.import_module(f"medimeta.synthetic.{card.recipe}")
-    path: Path = module.write(folder, images_per_class, seed)
-    return path
+    paths: tuple[Path, ...] = module.write(folder, images_per_class, seed)
+    return paths

@@ -30,9 +30,9 @@ NUCLEUS = np.array([80.0, 40.0, 120.0])
 BACKGROUND = np.array([235.0, 215.0, 195.0])
 
 
-def write(folder: Path, images_per_class: int, seed: int) -> Path:
+def write(folder: Path, images_per_class: int, seed: int) -> tuple[Path, ...]:
     """Write the archive and return its path."""
-    return write_zip(folder / "PBC_dataset_normal_DIB.zip", _members(images_per_class, seed))
+    return (write_zip(folder / "PBC_dataset_normal_DIB.zip", _members(images_per_class, seed)),)
 
 
 def _members(images_per_class: int, seed: int) -> Iterator[tuple[str, bytes]]:
