@@ -1,64 +1,45 @@
 """Build datasets: workers render chunks of samples, one writer places them, and only a verified dataset is published.
 
-The bytes do not depend on the number of workers: every sample has its place before work starts.
+The bytes do not depend on the number of workers, nor on how often a build was broken off: every sample has its place
+before work starts, and what is finished is in the journal.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from medimeta._optional import require
 from medimeta._processors import usable_processors
 from medimeta._version import __version__
-from medimeta.building.assembly import Assembly
-from medimeta.building.executors import make_executor, run_jobs
-from medimeta.building.plan import make_plan
-from medimeta.building.publish import refuse_existing, workplace
-from medimeta.building.render import Chunk, render_chunk
+from medimeta.building.assembly import Assembly, by_dataset
+from medimeta.building.chunks import Chunk, chunk_length, make_chunks
+from medimeta.building.disk import check_free, needed_bytes
+from medimeta.building.executors import Workers, open_workers, run_jobs
+from medimeta.building.plan import Plan, make_plans
+from medimeta.building.problems import keep_problems
+from medimeta.building.publish import locked, partial_folder, publish, refuse_existing, remove, workplace
+from medimeta.building.render import RenderedChunk, RenderedSample, render_chunk
 from medimeta.building.report import BuildReport
-from medimeta.catalogue.catalogue import default_catalogue
-from medimeta.catalogue.schema import SPLITS, DatasetCard
-from medimeta.errors import DamagedSourceError, UsageError, bullet_list
-from medimeta.recipes.recipe import Recipe, recipe_of
-from medimeta.sources.archive import Archive
-from medimeta.sources.find import find_original
+from medimeta.building.settings import DEFAULT_SIZE, Settings
+from medimeta.building.slabs import Slabs
+from medimeta.building.sources import Pass, check_unchanged, find_passes, plan_digest, source_state
+from medimeta.catalogue.schema import SPLITS
+from medimeta.errors import DamagedSourceError, SourceNotFoundError, problems_error
+from medimeta.recipes.recipe import Pixels, Sample
 from medimeta.store import layout
+from medimeta.store.manifest import Manifest
 from medimeta.store.verify import verify_folder
-from medimeta.store.writer import DatasetWriter
-
-DEFAULT_SIZE = 224
-SIZES = range(8, 4097)
-WORKERS = range(1, 1025)
-CHUNK = 32  # samples a worker renders at a time: large enough to hide the hand-over, small enough to spread evenly
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(dataset, done, total)`` at the start, and whenever samples are done."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to build, the same for every dataset of a call."""
-
-    root: Path
-    workers: int
-    size: int
-    allow_partial: bool
-    overwrite: bool
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.size, int) or self.size not in SIZES:
-            raise UsageError(f"size must be {SIZES[0]} to {SIZES[-1]} pixels, got {self.size}.")
-        if self.workers not in WORKERS:
-            raise UsageError(f"workers must be {WORKERS[0]} to {WORKERS[-1]}, got {self.workers}.")
-
-
 def build(
-    dataset: str | Iterable[str],
+    dataset: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     source: str | os.PathLike[str],
     root: str | os.PathLike[str] | None = None,
     *,
@@ -66,14 +47,20 @@ def build(
     size: int = DEFAULT_SIZE,
     allow_partial: bool = False,
     overwrite: bool = False,
+    tiff: bool = False,
+    release_errata: bool = False,
+    dask: str | None = None,
     progress: Progress | None = None,
 ) -> list[BuildReport]:
     """Build datasets from their original downloads.
 
+    A build that is broken off, by Ctrl-C, a kill or an error, keeps what is finished; the same call goes on with it.
+
     Parameters
     ----------
     dataset : str or iterable of str
-        Ids of the datasets.
+        Ids of the datasets, or paths of YAML cards of one's own. Those that are made of one original are built in one
+        pass over it.
     source : path
         The archive as downloaded, the folder it was extracted to, or a folder that holds either.
     root : path, optional
@@ -86,6 +73,13 @@ def build(
         Build although the original does not hold what the release was made of; the manifest records it.
     overwrite : bool
         Replace a dataset that is already there, once the new one is verified.
+    tiff : bool
+        Also write each image as a TIFF file, as release 1.0 has them.
+    release_errata : bool
+        Repeat the mistakes of release 1.0 in labels and masks, which the card lists, so that old figures can be had
+        again.
+    dask : str, optional
+        Address of a Dask scheduler whose workers do the work; they must see `source` under the same path.
     progress : callable, optional
         Called as ``progress(dataset, done, total)``.
 
@@ -113,88 +107,186 @@ def build(
     """
     require("PIL")
     workers = usable_processors() if workers is None else workers
-    settings = Settings(layout.default_root(root), workers, size, allow_partial, overwrite)
-    names = [dataset] if isinstance(dataset, str) else list(dataset)
-    cards = list(dict.fromkeys(default_catalogue().dataset(name) for name in names))
-    recipes = [recipe_of(card) for card in cards]
+    settings = Settings(layout.default_root(root), workers, size, allow_partial, overwrite, tiff, release_errata, dask)
+    names = [dataset] if isinstance(dataset, str | os.PathLike) else list(dataset)
+    passes = find_passes(names, source, settings)
     if not overwrite:
-        refuse_existing(settings.root, [card.id for card in cards])
-    # All originals are found before the first is built: a wrong path is told at once, not after an hour.
-    sources = [
-        find_original(source, recipe.original, [card.id], allow_partial=allow_partial)
-        for card, recipe in zip(cards, recipes, strict=True)
-    ]
-    with make_executor(settings.workers) as executor:
-        return [
-            _build_one(card, recipe, archive, settings, executor, progress)
-            for card, recipe, archive in zip(cards, recipes, sources, strict=True)
-        ]
+        refuse_existing(settings.root, [card.id for found in passes for card in found.cards])
+    reports: list[BuildReport] = []
+    with open_workers(settings.workers, dask) as pool:
+        for found in passes:
+            with keep_problems(settings.root, found.cards[0].id):
+                reports += _build_pass(found, settings, pool, progress)
+    return reports
 
 
-def _build_one(
-    card: DatasetCard,
-    recipe: Recipe,
-    source: Archive,
-    settings: Settings,
-    executor: Executor,
-    progress: Progress | None,
-) -> BuildReport:
+def _build_pass(found: Pass, settings: Settings, pool: Workers, progress: Progress | None) -> list[BuildReport]:
     started = time.perf_counter()
-    with workplace(settings.root, card.id, overwrite=settings.overwrite) as folder:
-        plan = make_plan(card, recipe, source, allow_partial=settings.allow_partial)
-        with DatasetWriter(folder, card, len(plan.samples), settings.size) as writer:
-            assembly = Assembly(plan, writer)
-            _render(assembly, recipe, executor, settings, progress)
-            writer.write_table(assembly.table())
-            manifest = writer.finish(
-                package=f"medimeta {__version__}",
-                recipe=recipe.name,
-                recipe_version=recipe.version,
-                settings={"size": settings.size},
-                partial=bool(plan.departures),
-                departures=plan.departures,
-                samples=len(plan.samples),
-                sources=(assembly.source_digest(recipe.original.archive),),
-            )
-        verify_folder(folder).raise_for_problems()
-    return BuildReport(
-        dataset=card.id,
-        folder=settings.root / card.id,
-        samples=len(plan.samples),
-        splits={split: list(plan.splits).count(split) for split in SPLITS},
-        size=settings.size,
-        enlarged=assembly.tally.enlarged,
-        converted=dict(sorted(assembly.tally.converted.items())),
-        masks=assembly.tally.masks,
-        warnings=tuple(sorted(assembly.tally.warnings)),
-        departures=plan.departures,
-        seconds=time.perf_counter() - started,
-        fingerprint=manifest.fingerprint(),
-    )
+    with ExitStack() as held:
+        for card in found.cards:
+            held.enter_context(locked(settings.root, card.id))
+        if not settings.overwrite:
+            refuse_existing(settings.root, [card.id for card in found.cards])
+        plans = make_plans(found.cards, found.recipe, found.source, settings.options)
+        state = source_state(found.source, plans)
+        needed = sum(needed_bytes(plan, settings.options, tiff=settings.tiff) for plan in plans)
+        there = sum(_size_of(settings, plan) for plan in plans)
+        check_free(settings.root, plans, needed - there)
+        building = _Building(found, plans, settings, state, progress)
+        try:
+            for plan in plans:
+                building.open(plan, held)
+            building.render(pool)
+            check_unchanged(found.source, plans, state)
+            manifests = [building.finish(assembly) for assembly in building.assemblies.values()]
+        finally:
+            building.close()
+        for plan in plans:
+            publish(settings.root, plan.card.id)
+    seconds = time.perf_counter() - started
+    return [
+        building.report(assembly, manifest, seconds)
+        for assembly, manifest in zip(building.assemblies.values(), manifests, strict=True)
+    ]
 
 
-def _render(
-    assembly: Assembly, recipe: Recipe, executor: Executor, settings: Settings, progress: Progress | None
-) -> None:
-    plan = assembly.plan
-    total = len(plan.samples)
-    chunks = (
-        Chunk(recipe.name, plan.source, start, tuple(plan.samples[start : start + CHUNK]), settings.size)
-        for start in range(0, total, CHUNK)
-    )
-    problems: list[str] = []
-    done = 0
-    if progress is not None:
-        progress(plan.card.id, done, total)
-    for chunk in run_jobs(executor, render_chunk, chunks, under_way=2 * settings.workers + 2):
-        problems += chunk.problems
-        done += len(chunk.samples) + len(chunk.problems)
-        if not problems:
-            assembly.place(chunk)
-        if progress is not None:
-            progress(plan.card.id, done, total)
-    if problems:
-        raise DamagedSourceError(
-            f"{len(problems)} of {total} samples of {plan.card.id} cannot be rendered, so nothing was published:\n"
-            f"{bullet_list(sorted(problems))}"
+def _size_of(settings: Settings, plan: Plan) -> int:
+    images = partial_folder(settings.root, plan.card.id) / "dataset" / layout.IMAGES
+    return images.stat().st_blocks * 512 if images.is_file() and hasattr(images.stat(), "st_blocks") else 0
+
+
+@dataclass
+class _Outcome:
+    """What became of the samples so far."""
+
+    problems: list[str]
+    missing: list[Sample]
+
+
+class _Building:
+    """The datasets of one pass in the making."""
+
+    def __init__(
+        self, found: Pass, plans: Sequence[Plan], settings: Settings, state: str, progress: Progress | None
+    ) -> None:
+        self._found = found
+        self._plans = plans
+        self._settings = settings
+        self._state = state
+        self._progress = progress
+        self.assemblies: dict[str, Assembly] = {}
+
+    def open(self, plan: Plan, held: ExitStack) -> None:
+        """Open the place where a dataset is made, with what a broken build left in it."""
+        folder = held.enter_context(workplace(self._settings.root, plan.card.id))
+        digest = plan_digest(plan, self._found.recipe, self._settings, self._state)
+        assembly = Assembly(plan, digest, folder, self._settings.size)
+        self.assemblies[plan.card.id] = assembly
+        self._tell(assembly)
+
+    def close(self) -> None:
+        """Close all files, and remove the places in which nothing is finished."""
+        for dataset, assembly in self.assemblies.items():
+            assembly.close()
+            if not assembly.done:
+                remove(partial_folder(self._settings.root, dataset))
+
+    def render(self, pool: Workers) -> None:
+        """Have everything rendered that is not finished, and place it."""
+        outcome = _Outcome([], [])
+        settings, recipe, source = self._settings, self._found.recipe, self._found.source
+        done = {dataset: frozenset(assembly.done) for dataset, assembly in self.assemblies.items()}
+        chunks = make_chunks(
+            self._plans, recipe, source, settings.options, done, tiff=settings.tiff, missing=outcome.missing.extend
         )
+        slabs = self._slabs(pool) if pool.share_memory else None
+        for chunk in run_jobs(pool, render_chunk, _with_slabs(chunks, slabs)):
+            outcome.problems += [problem for _, problem in chunk.problems]
+            self._place(chunk, slabs)
+        total = sum(len(plan.samples) for plan in self._plans)
+        if outcome.missing:
+            raise problems_error(
+                SourceNotFoundError,
+                f"{source.where('')}: lacks {len(outcome.missing)} of {total} images, so nothing was published:",
+                [f"{sample.original_filepath}: is in none of the archives" for sample in outcome.missing],
+                "Check that the download is whole. What is finished is kept for the next build.",
+            )
+        if outcome.problems:
+            ids = ", ".join(plan.card.id for plan in self._plans)
+            raise problems_error(
+                DamagedSourceError,
+                f"{len(outcome.problems)} of {total} samples of {ids} cannot be rendered, so nothing was published:",
+                sorted(outcome.problems),
+                "What is finished is kept for the next build.",
+            )
+
+    def finish(self, assembly: Assembly) -> Manifest:
+        """Write tables and manifest of a dataset, and verify it."""
+        plan, recipe = assembly.plan, self._found.recipe
+        assembly.writer.write_table(assembly.table())
+        manifest = assembly.writer.finish(
+            package=f"medimeta {__version__}",
+            recipe=recipe.name,
+            recipe_version=recipe.version,
+            settings=self._settings.for_manifest(),
+            partial=bool(plan.departures),
+            departures=plan.departures,
+            samples=len(plan.samples),
+            sources=(assembly.source_digest(recipe.original.archive),),
+        )
+        verify_folder(assembly.writer.folder).raise_for_problems()
+        return manifest
+
+    def report(self, assembly: Assembly, manifest: Manifest, seconds: float) -> BuildReport:
+        """Return the report of a finished dataset."""
+        plan, tally = assembly.plan, assembly.tally()
+        return BuildReport(
+            dataset=plan.card.id,
+            folder=self._settings.root / plan.card.id,
+            samples=len(plan.samples),
+            splits={split: list(plan.splits).count(split) for split in SPLITS},
+            size=self._settings.size,
+            enlarged=tally.enlarged,
+            converted=dict(sorted(tally.converted.items())),
+            masks=tally.masks,
+            warnings=tuple(sorted(tally.warnings)),
+            departures=plan.departures,
+            dropped=plan.dropped,
+            left_out=plan.left_out,
+            resumed=assembly.resumed,
+            seconds=seconds,
+            fingerprint=manifest.fingerprint(),
+        )
+
+    def _slabs(self, pool: Workers) -> Slabs:
+        size, first = self._settings.size, self._plans[0]
+        rows = chunk_length(self._plans, self._settings.options)
+        largest = max(size**2 * plan.card.channels for plan in self._plans)
+        path = partial_folder(self._settings.root, first.card.id) / "slabs"
+        return Slabs(path, pool.under_way, rows, largest)
+
+    def _place(self, chunk: RenderedChunk, slabs: Slabs | None) -> None:
+        for dataset, samples in by_dataset(chunk.samples).items():
+            assembly = self.assemblies[dataset]
+            assembly.place([(sample, _pixels(sample, chunk, slabs)) for sample in samples], chunk.members)
+            self._tell(assembly)
+        if slabs is not None and chunk.slab is not None:
+            slabs.give_back(chunk.slab)
+
+    def _tell(self, assembly: Assembly) -> None:
+        if self._progress is not None:
+            self._progress(assembly.plan.card.id, len(assembly.done), len(assembly.plan.samples))
+
+
+def _with_slabs(chunks: Iterator[Chunk], slabs: Slabs | None) -> Iterator[Chunk]:
+    for chunk in chunks:
+        slab = slabs.take() if slabs is not None and len(chunk.samples) <= slabs.rows else None
+        yield replace(chunk, slab=slab) if slab else chunk
+
+
+def _pixels(sample: RenderedSample, chunk: RenderedChunk, slabs: Slabs | None) -> Pixels:
+    if sample.pixels is not None:
+        return sample.pixels
+    if slabs is None or chunk.slab is None:
+        raise RuntimeError("a chunk came back without its pixels")
+    return slabs.pixels(chunk.slab, sample.row, sample.shape)

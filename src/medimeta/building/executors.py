@@ -1,18 +1,50 @@
-"""Where chunks are rendered: in this process, or in worker processes, behind one interface."""
+"""Where chunks are rendered: in this process, in worker processes, or on a Dask cluster, behind one interface."""
 
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
+from os import _exit
 from typing import Any, TypeVar
 
+from medimeta._optional import require
 from medimeta.errors import MedimetaError, UsageError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+CONNECT_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Workers that can be given jobs.
+
+    Attributes
+    ----------
+    executor : Executor
+        Takes the jobs.
+    count : int
+        How many jobs run at the same time.
+    share_memory : bool
+        Whether they are other processes of this machine.
+    """
+
+    executor: Executor
+    count: int
+    share_memory: bool
+
+    @property
+    def under_way(self) -> int:
+        """How many jobs are handed out at most: enough that no worker waits, few enough that memory stays flat."""
+        return 2 * self.count + 2
 
 
 class _HereExecutor(Executor):
@@ -27,16 +59,30 @@ class _HereExecutor(Executor):
         return future
 
 
-def make_executor(workers: int) -> Executor:
-    """Return an executor of so many worker processes; with one worker, work is done in this process.
+@contextmanager
+def open_workers(count: int, dask: str | None = None) -> Iterator[Workers]:
+    """Open so many worker processes, or a Dask cluster; with one worker, work is done in this process.
+
+    Parameters
+    ----------
+    count : int
+        Worker processes.
+    dask : str, optional
+        Address of a Dask scheduler, such as ``tcp://node1:8786``; `count` then does not matter.
 
     Raises
     ------
     UsageError
-        Called from a script that runs again because a worker process is starting.
+        Called from a script that runs again because a worker process is starting; or there is no such scheduler, or it
+        has no workers.
     """
-    if workers == 1:
-        return _HereExecutor()
+    if dask is not None:
+        with _dask_workers(dask) as workers:
+            yield workers
+        return
+    if count == 1:
+        yield Workers(_HereExecutor(), 1, share_memory=False)
+        return
     if multiprocessing.parent_process() is not None:
         raise UsageError(
             "worker processes start by running the calling script again, and it asked for workers once more. "
@@ -45,13 +91,46 @@ def make_executor(workers: int) -> Executor:
     # Not fork: the caller may have threads (torch, a progress bar), and a forked child could inherit a held lock.
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    return ProcessPoolExecutor(workers, mp_context=context)
+    with ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker) as executor:
+        try:
+            yield Workers(executor, count, share_memory=True)
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
 
 
-def run_jobs(
-    executor: Executor, work: Callable[[Job], Result], jobs: Iterator[Job], *, under_way: int
-) -> Iterator[Result]:
-    """Run jobs with at most `under_way` of them handed out, so that memory stays flat; yield results as they end.
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when it ends: a killed parent cannot tell its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def follow() -> None:
+            parent.join()
+            _exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()
+
+
+@contextmanager
+def _dask_workers(address: str) -> Iterator[Workers]:
+    distributed = require("distributed")
+    try:
+        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise UsageError(f"--dask {address}: no Dask scheduler answers there ({error}). Check the address.") from error
+    try:
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise UsageError(f"--dask {address}: the scheduler has no workers yet. Start some: dask worker {address}")
+        yield Workers(client.get_executor(pure=False), threads, share_memory=False)
+    finally:
+        client.close()
+
+
+def run_jobs(workers: Workers, work: Callable[[Job], Result], jobs: Iterator[Job]) -> Iterator[Result]:
+    """Run jobs with a limited number handed out, so that memory stays flat; yield results as they end.
+
+    A job is taken from `jobs` only after some result has been dealt with.
 
     Raises
     ------
@@ -59,18 +138,26 @@ def run_jobs(
         A worker process died.
     """
     pending: set[Future[Result]] = set()
+    submit = workers.executor.submit
     try:
-        pending = {executor.submit(work, job) for job in islice(jobs, under_way)}
+        pending = {submit(work, job) for job in islice(jobs, workers.under_way)}
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            pending |= {executor.submit(work, job) for job in islice(jobs, len(done))}
             for future in done:
                 yield future.result()
+                pending |= {submit(work, job) for job in islice(jobs, 1)}
     except BrokenProcessPool as error:
         raise MedimetaError(
-            "a worker process ended unexpectedly (killed, or out of memory), so nothing was published. "
-            "Build again, with fewer workers if memory is short. In a script, the call of build() must stand under: "
-            "if __name__ == '__main__':"
+            "a worker process ended unexpectedly (killed, or out of memory), so nothing was published. What is "
+            "finished is kept: build again to go on, with fewer workers if memory is short. In a script, the call of "
+            "build() must stand under: if __name__ == '__main__':"
+        ) from error
+    except Exception as error:
+        if type(error).__name__ != "KilledWorker":  # Dask's, which is not imported where it is not used
+            raise
+        raise MedimetaError(
+            f"workers of the Dask cluster died over the same work ({error}), so nothing was published. What is "
+            f"finished is kept: build again to go on."
         ) from error
     finally:
         for future in pending:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from medimeta.building.recording import Recording
 from medimeta.catalogue.schema import SPLITS, DatasetCard, Samples, TaskCard, TaskTarget
-from medimeta.errors import CountMismatchError, LabelError, SourceNotFoundError, bullet_list
-from medimeta.recipes.recipe import Label, Options, Recipe, Sample
+from medimeta.errors import CountMismatchError, LabelError, SourceNotFoundError, TableError, problems_error
+from medimeta.recipes.recipe import Label, Listing, Options, Recipe, Sample
 from medimeta.sources.archive import Archive
 from medimeta.store.table import LabelArray
+
+PARTIAL = (
+    "Check that the download is whole. To build from a part all the same, pass --allow-partial (allow_partial=True); "
+    "the manifest records it."
+)
 
 
 @dataclass(frozen=True)
@@ -22,8 +28,6 @@ class Plan:
     ----------
     card : DatasetCard
         The dataset.
-    source : Archive
-        The original's tree.
     samples : sequence of Sample
         In index order.
     splits : sequence of str
@@ -32,44 +36,91 @@ class Plan:
         Task name to stored labels.
     departures : tuple of str
         In what the counts differ from the card's.
+    dropped : tuple of str
+        What the recipe's rules leave out, with place and reason.
+    left_out : tuple of str
+        Rows without image and images without row, which a partial build leaves out.
+    tables : mapping of str to str
+        Name and SHA-256 of every table that was read.
     """
 
     card: DatasetCard
-    source: Archive
     samples: Sequence[Sample]
     splits: Sequence[str]
     labels: dict[str, LabelArray]
     departures: tuple[str, ...]
+    dropped: tuple[str, ...]
+    left_out: tuple[str, ...]
+    tables: dict[str, str]
 
 
-def make_plan(card: DatasetCard, recipe: Recipe, source: Archive, *, allow_partial: bool) -> Plan:
-    """Plan the build of one dataset.
+def make_plans(cards: Sequence[DatasetCard], recipe: Recipe, source: Archive, options: Options) -> list[Plan]:
+    """Plan the build of datasets that are made of one original; its tables are read once.
 
     Raises
     ------
+    TableError
+        Rows name images that are not there, or images are named by no row, and the build is not to be partial.
     LabelError
         Labels that the card does not know; all are listed.
     CountMismatchError
-        The original holds more or fewer samples than the release, and `allow_partial` is off.
+        The original holds more or fewer samples than the release, and the build is not to be partial.
     SourceNotFoundError
         The original holds no sample at all.
     """
-    samples = recipe.listing(source, Options(allow_partial=allow_partial)).samples.get(card.id, [])
+    recording = Recording(source)
+    listing = recipe.listing(recording, options)
+    left_out = _left_out(listing, source, options)
+    return [_plan(card, recipe, source, listing, left_out, recording.taken(), options) for card in cards]
+
+
+def _left_out(listing: Listing, source: Archive, options: Options) -> tuple[str, ...]:
+    problems = (*listing.missing, *listing.unnamed)
+    if problems and not options.allow_partial:
+        raise problems_error(
+            TableError,
+            f"{source.where('')}: tables and images do not fit together: {_count(listing.missing, 'row')} without "
+            f"their image, {_count(listing.unnamed, 'image')} without a row.",
+            problems,
+            PARTIAL,
+        )
+    return problems
+
+
+def _count(things: Collection[str], noun: str) -> str:
+    return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def _plan(
+    card: DatasetCard,
+    recipe: Recipe,
+    source: Archive,
+    listing: Listing,
+    left_out: tuple[str, ...],
+    tables: dict[str, str],
+    options: Options,
+) -> Plan:
+    samples = listing.samples.get(card.id, [])
     if not samples:
-        raise SourceNotFoundError(f"{source.where('')}: holds no image of {card.id}.")
+        raise problems_error(
+            SourceNotFoundError,
+            f"{source.where('')}: holds no image of {card.id}.",
+            (*listing.missing, *listing.unnamed),
+        )
     labels = encode_labels(card, samples, source)
     splits = recipe.splits(card.id, samples)
     departures = (
         *_departures("samples", card.samples, splits),
         *_departures("original splits", card.original_samples, [sample.original_split for sample in samples]),
     )
-    if departures and not allow_partial:
-        raise CountMismatchError(
-            f"{source.where('')}: does not hold what release 1.0 of {card.id} was made of:\n{bullet_list(departures)}\n"
-            f"Check that the download is whole. To build from a part all the same, pass --allow-partial "
-            f"(allow_partial=True); the manifest records it."
+    if departures and not options.allow_partial:
+        raise problems_error(
+            CountMismatchError,
+            f"{source.where('')}: does not hold what release 1.0 of {card.id} was made of:",
+            departures,
+            PARTIAL,
         )
-    return Plan(card, source, samples, splits, labels, departures)
+    return Plan(card, samples, splits, labels, departures, tuple(listing.dropped.get(card.id, ())), left_out, tables)
 
 
 def encode_labels(card: DatasetCard, samples: Sequence[Sample], source: Archive) -> dict[str, LabelArray]:
@@ -97,7 +148,7 @@ def encode_labels(card: DatasetCard, samples: Sequence[Sample], source: Archive)
             rows.append(row)
         arrays[task.name] = np.array(rows, dtype=np.int64)
     if problems:
-        raise LabelError(f"{len(problems)} labels of {card.id} are not on its card:\n{bullet_list(problems)}")
+        raise problems_error(LabelError, f"{len(problems)} labels of {card.id} are not on its card:", problems)
     return arrays
 
 

@@ -1,7 +1,8 @@
 """Where an unfinished dataset lies, who may work on it, and how it becomes visible.
 
-A dataset is built in ``<root>/.<id>.partial`` under a lock, and renamed into place when it is whole. An old dataset
-steps aside to ``<root>/.<id>.old`` for the moment of the change, and comes back if that moment is cut short.
+A dataset is built in ``<root>/.<id>.partial`` under a lock, and renamed into place when it is whole. A build that is
+broken off, however that happens, leaves the folder for the next build to go on with. An old dataset steps aside to
+``<root>/.<id>.old`` for the moment of the change, and comes back if that moment is cut short.
 """
 
 from __future__ import annotations
@@ -29,34 +30,23 @@ def refuse_existing(root: Path, datasets: Sequence[str]) -> None:
     )
 
 
+def partial_folder(root: Path, dataset: str) -> Path:
+    """Return the folder in which a dataset is built."""
+    return root / f".{dataset}.partial"
+
+
 @contextmanager
-def workplace(root: Path, dataset: str, *, overwrite: bool) -> Iterator[Path]:
-    """Give an empty folder to build in; publish it where the block ends well, remove it where it does not.
-
-    Parameters
-    ----------
-    root : Path
-        Root folder; made if missing.
-    dataset : str
-        Id of the dataset.
-    overwrite : bool
-        Whether a dataset that is already there may be replaced. It stays until the new one is published.
-
-    Yields
-    ------
-    Path
-        The folder to build in.
+def locked(root: Path, dataset: str) -> Iterator[None]:
+    """Hold the right to build a dataset, and mend what a kill in the moment of publishing left behind.
 
     Raises
     ------
-    DatasetExistsError
-        The dataset is there, and `overwrite` is off.
     DatasetLockedError
         Another process builds it right now.
     RootNotWritableError
         The root cannot be made or written.
     """
-    final, partial, old = root / dataset, root / f".{dataset}.partial", root / f".{dataset}.old"
+    final, old = root / dataset, root / f".{dataset}.old"
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -64,36 +54,62 @@ def workplace(root: Path, dataset: str, *, overwrite: bool) -> Iterator[Path]:
     with _lock(root / f".{dataset}.lock", dataset):
         if os.path.lexists(old):
             if final.exists():
-                _remove(old)
+                remove(old)
             else:
                 old.rename(final)
-        if not overwrite:
-            refuse_existing(root, [dataset])
-        if os.path.lexists(partial):
-            _remove(partial)
-        try:
-            partial.mkdir()
-            yield partial
-            if final.exists():
-                final.rename(old)
-            partial.rename(final)
-        except BaseException as error:
-            shutil.rmtree(partial, ignore_errors=True)
-            if old.exists() and not final.exists():
-                old.rename(final)
-            if isinstance(error, OSError) and not isinstance(error, MedimetaError):
-                raise StoreError(f"{final}: cannot be written ({error.strerror or error}).") from error
+        yield
+
+
+@contextmanager
+def workplace(root: Path, dataset: str) -> Iterator[Path]:
+    """Give the folder to build in, with what a broken build left in it; it stays unless nothing is in it of worth.
+
+    Raises
+    ------
+    StoreError
+        Something cannot be written.
+    """
+    partial = partial_folder(root, dataset)
+    try:
+        if partial.is_symlink() or (partial.exists() and not partial.is_dir()):
+            remove(partial)
+        partial.mkdir(exist_ok=True)
+        yield partial
+    except OSError as error:
+        if isinstance(error, MedimetaError):
             raise
-        if os.path.lexists(old):
-            _remove(old)
+        raise _unwritable(root / dataset, error) from error
 
 
-def _remove(path: Path) -> None:
+def publish(root: Path, dataset: str) -> None:
+    """Rename a finished dataset into place; an old one is removed once the new one is there."""
+    final, partial, old = root / dataset, partial_folder(root, dataset), root / f".{dataset}.old"
+    try:
+        if os.path.lexists(final):
+            final.rename(old)
+        try:
+            (partial / "dataset").rename(final)
+        except OSError:
+            if os.path.lexists(old):
+                old.rename(final)
+            raise
+    except OSError as error:
+        raise _unwritable(final, error) from error
+    remove(partial)
+    if os.path.lexists(old):
+        remove(old)
+
+
+def remove(path: Path) -> None:
     """Remove a folder, or a file or link in its place: what a link leads to is not ours."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _unwritable(place: Path, error: OSError) -> StoreError:
+    return StoreError(f"{place}: cannot be written ({error.strerror or error}).")
 
 
 @contextmanager

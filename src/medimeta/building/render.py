@@ -1,25 +1,19 @@
-"""The worker's half of a build: render a chunk of samples, and hash every member that was read for it."""
+"""The worker's half of a build: render a chunk of samples, and digest every member that was read for it."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import io
+import zlib
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from medimeta.building.chunks import Chunk, Place
+from medimeta.building.recording import Recording
+from medimeta.building.slabs import slab_view
 from medimeta.errors import SourceError
-from medimeta.recipes.recipe import Options, Pixels, Sample, recipe_by_name
-from medimeta.sources.archive import Archive
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A run of consecutive samples, handed to a worker. Pickles small: the source travels as its path."""
-
-    recipe: str
-    source: Archive
-    start: int
-    samples: tuple[Sample, ...]
-    size: int
+from medimeta.recipes.recipe import Pixels, Rendered
+from medimeta.store import layout
 
 
 @dataclass(frozen=True)
@@ -28,89 +22,106 @@ class RenderedSample:
 
     Attributes
     ----------
-    pixels : ndarray of uint8, shape (S, S) or (S, S, 3)
-        The finished image.
-    members : tuple of (str, str)
-        Name and SHA-256 of every member that was read for it.
-    enlarged, converted_from, masks, annotations, warnings
+    place : Place
+        Where it belongs.
+    row : int
+        Its place in the chunk, and so in the chunk's slab.
+    shape : tuple of int
+        Shape of the finished image.
+    pixels : ndarray of uint8 or None
+        The finished image, where it does not lie in the slab.
+    checksum : int
+        CRC-32 of the pixels.
+    files : mapping of str to bytes
+        Name in the dataset to contents of further files: masks, TIFF files.
+    masks : int
+        How many of these are masks.
+    enlarged, converted_from, annotations, warnings
         See `medimeta.recipes.recipe.Rendered`.
     """
 
-    pixels: Pixels
-    members: tuple[tuple[str, str], ...]
+    place: Place
+    row: int
+    shape: tuple[int, ...]
+    pixels: Pixels | None
+    checksum: int
+    files: dict[str, bytes]
+    masks: int
     enlarged: bool
     converted_from: str | None
-    masks: dict[str, Pixels]
     annotations: dict[str, str]
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class RenderedChunk:
-    """What a worker made of a chunk: samples, or the problems of those that cannot be rendered."""
+    """What a worker made of a chunk.
 
-    start: int
+    Attributes
+    ----------
+    samples : tuple of RenderedSample
+        Those that could be rendered.
+    problems : tuple of (Place, str)
+        Why the others could not.
+    members : mapping of str to str
+        Name and SHA-256 of every member that was read; an image goes by its original path, so that the digest is the
+        same for an archive, a stream and a folder.
+    slab : int or None
+        Number of the slab that holds the pixels.
+    """
+
     samples: tuple[RenderedSample, ...]
-    problems: tuple[str, ...]
-
-
-class _Recording(Archive):
-    """An archive that remembers the digest of every member read through it."""
-
-    def __init__(self, inner: Archive) -> None:
-        super().__init__(inner.path, inner.prefix)
-        self._inner = inner
-        self.read_members: list[tuple[str, str]] = []
-
-    def read(self, member: str) -> bytes:
-        data = self._inner.read(member)
-        self.read_members.append((member, hashlib.sha256(data).hexdigest()))
-        return data
-
-    def _names(self) -> Iterator[str]:
-        return self._inner._names()
-
-    def _size(self, name: str) -> int:
-        return self._inner._size(name)
-
-    def _read(self, name: str) -> bytes:
-        return self._inner._read(name)
-
-    def _open(self, name: str):
-        return self._inner._open(name)
-
-    def state(self, members):
-        return self._inner.state(members)
-
-    def where(self, member: str) -> str:
-        return self._inner.where(member)
-
-    def file(self, member: str):
-        return self._inner.file(member)
+    problems: tuple[tuple[Place, str], ...]
+    members: dict[str, str] = field(default_factory=dict)
+    slab: int | None = None
 
 
 def render_chunk(chunk: Chunk) -> RenderedChunk:
     """Render a chunk of samples; what cannot be rendered is told, not raised, so that all of it is told at once."""
-    recipe = recipe_by_name(chunk.recipe)
+    source = Recording(chunk.source, chunk.streamed)
     rendered: list[RenderedSample] = []
-    problems: list[str] = []
-    for sample in chunk.samples:
-        source = _Recording(chunk.source)
-        try:
-            result = recipe.render(source, sample, Options(chunk.size))
-        except SourceError as error:
-            problems.append(str(error))
-            continue
-        width, height = result.original_size
-        rendered.append(
-            RenderedSample(
-                pixels=result.pixels,
-                members=tuple(source.read_members),
-                enlarged=result.enlarged,
-                converted_from=result.converted_from,
-                masks=dict(result.masks),
-                annotations={"original_image_size": f"{width}x{height}", **result.annotations},
-                warnings=result.warnings,
-            )
-        )
-    return RenderedChunk(chunk.start, tuple(rendered), tuple(problems))
+    problems: list[tuple[Place, str]] = []
+    results = chunk.recipe.render_all(source, chunk.samples, chunk.options)
+    for row, (place, result) in enumerate(zip(chunk.places, results, strict=True)):
+        if isinstance(result, SourceError):
+            problems.append((place, str(result)))
+        else:
+            rendered.append(_finished(chunk, row, place, result))
+    paths = {sample.member: sample.original_filepath for sample in chunk.samples}
+    members = {paths.get(name, name): digest for name, digest in source.taken().items()}
+    return RenderedChunk(tuple(rendered), tuple(problems), members, chunk.slab[1] if chunk.slab else None)
+
+
+def _finished(chunk: Chunk, row: int, place: Place, result: Rendered) -> RenderedSample:
+    _, index = place
+    pixels = np.ascontiguousarray(result.pixels)
+    if chunk.slab is not None:
+        slab_view(chunk.slab, row, pixels.shape)[...] = pixels
+    width, height = result.original_size
+    stem = f"{layout.MASKS}/{layout.stem(index)}"
+    files = {f"{stem}{suffix}.tiff": encode_tiff(mask) for suffix, mask in result.masks.items()}
+    if chunk.tiff:
+        files[layout.image_name(index)] = encode_tiff(pixels)
+    late = {column: value.replace("{mask}", stem) for column, value in result.annotations.items()}
+    return RenderedSample(
+        place=place,
+        row=row,
+        shape=pixels.shape,
+        pixels=None if chunk.slab else pixels,
+        checksum=zlib.crc32(pixels.data),
+        files=files,
+        masks=len(result.masks),
+        enlarged=result.enlarged,
+        converted_from=result.converted_from,
+        annotations={"original_image_size": f"{width}x{height}", **late},
+        warnings=result.warnings,
+    )
+
+
+def encode_tiff(pixels: Pixels) -> bytes:
+    """Return pixels as an uncompressed TIFF file, as release 1.0 stores them."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "TIFF", compression="raw")
+    return file.getvalue()

@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Exit as finished:
         return int(finished.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        _tell("stopped by Ctrl-C. What was finished is kept, nothing half-made is left.")
+        _tell("stopped by Ctrl-C. What is finished is kept; the same command goes on with it.")
         return INTERRUPTED
     except click_exception as error:
         error.show()

@@ -11,7 +11,9 @@ from medimeta.cli.console import build_progress, print_json
 
 
 def command(
-    names: Annotated[list[str], typer.Argument(metavar="ID...", help="Datasets to build.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Datasets to build, or YAML cards of your own data.")
+    ],
     source: Annotated[
         str,
         typer.Option(help="The download: the archive, the folder it was extracted to, or a folder that holds either."),
@@ -30,14 +32,36 @@ def command(
         bool,
         typer.Option("--overwrite", help="Replace a dataset that is there, once the new one is verified."),
     ] = False,
+    tiff: Annotated[bool, typer.Option("--tiff", help="Also write release 1.0's TIFF file of each image.")] = False,
+    release_errata: Annotated[
+        bool,
+        typer.Option("--release-errata", help="Repeat release 1.0's mistakes in labels and masks; see medimeta show."),
+    ] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Work on the Dask cluster of this scheduler.", show_default=False),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read the tables, say what would be built, and build nothing.")
+    ] = False,
     json: options.Json = False,
-) -> None:
-    """Build datasets from their original downloads, without extracting them."""
+) -> int:
+    """Build datasets from their original downloads, without extracting them. Called again, a broken build goes on."""
+    from medimeta.building.dry_run import plan_build
     from medimeta.building.engine import build
 
     if not source:
         raise typer.BadParameter("is empty; name the download", param_hint="--source")
     wanted = options.some_words(names, "ID...")
+    if dry_run:
+        plans = plan_build(
+            wanted, source, root, size=size, allow_partial=allow_partial, tiff=tiff, release_errata=release_errata
+        )
+        if json:
+            print_json([plan.as_dict() for plan in plans])
+        else:
+            typer.echo("\n".join(plan.text() for plan in plans))
+        return 0 if sum(plan.needed_bytes for plan in plans) <= min(plan.free_bytes for plan in plans) else 1
     with build_progress() as progress:
         reports = build(
             wanted,
@@ -47,10 +71,14 @@ def command(
             size=size,
             allow_partial=allow_partial,
             overwrite=overwrite,
+            tiff=tiff,
+            release_errata=release_errata,
+            dask=dask,
             progress=progress,
         )
     if json:
         print_json([report.as_dict() for report in reports])
-        return
-    for report in reports:
-        typer.echo(report.text())
+    else:
+        for report in reports:
+            typer.echo(report.text())
+    return 0

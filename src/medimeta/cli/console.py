@@ -38,6 +38,7 @@ def build_progress() -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     bars: dict[str, TaskID] = {}
+    resumed: dict[str, int] = {}
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -50,8 +51,10 @@ def build_progress() -> Iterator[Progress]:
         def progress(dataset: str, done: int, total: int) -> None:
             if dataset not in bars:
                 bars[dataset] = bar.add_task(dataset, total=total, rate="–")
+                resumed[dataset] = done
             elapsed = next(task.elapsed for task in bar.tasks if task.id == bars[dataset])
-            bar.update(bars[dataset], completed=done, rate=f"{done / elapsed:.0f}" if done and elapsed else "–")
+            made = done - resumed[dataset]
+            bar.update(bars[dataset], completed=done, rate=f"{made / elapsed:.0f}" if made and elapsed else "–")
 
         yield progress
 

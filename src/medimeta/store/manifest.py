@@ -31,8 +31,8 @@ class FileDigest(BaseModel):
 class SourceDigest(BaseModel):
     """What was read of an original.
 
-    ``sha256`` is that of the lines ``<member> <sha256 of its bytes>`` of all members read, in sample order: the same
-    for an archive and for the folder it was extracted to.
+    ``sha256`` is that of the lines ``<member> <sha256 of its bytes>`` of all members read, sorted, images by their
+    original path: the same for an archive and for the folder it was extracted to.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -74,10 +74,10 @@ class Manifest(BaseModel):
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def digest_files(folder: Path) -> dict[str, FileDigest]:
-    """Hash every file of a dataset but the manifest itself, by relative name, sorted."""
+def digest_files(folder: Path, known: Mapping[str, FileDigest]) -> dict[str, FileDigest]:
+    """Hash every file of a dataset but the manifest itself, by relative name, sorted; `known` ones are taken over."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return {name: digest_file(folder / name) for name in names if name != layout.MANIFEST}
+    return {name: known.get(name) or digest_file(folder / name) for name in names if name != layout.MANIFEST}
 
 
 def digest_file(path: Path) -> FileDigest:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from medimeta.catalogue.schema import SPLITS, DatasetCard
 from medimeta.errors import RootNotWritableError, StoreError
 from medimeta.store import layout
+from medimeta.store.digest import RunningDigest
 from medimeta.store.info import info_text
 from medimeta.store.licence import licence_text
 from medimeta.store.manifest import Manifest, digest_files
@@ -22,7 +23,7 @@ from medimeta.store.table import SampleTable
 
 
 class DatasetWriter:
-    """Writes one dataset into an empty folder.
+    """Writes one dataset into an empty folder, or goes on with one that is not finished.
 
     Parameters
     ----------
@@ -34,6 +35,8 @@ class DatasetWriter:
         How many samples there will be.
     size : int
         Side of the images in pixels.
+    resume : bool
+        Whether to keep the images that are there.
 
     Raises
     ------
@@ -41,21 +44,26 @@ class DatasetWriter:
         The folder cannot be made or written.
     """
 
-    def __init__(self, folder: Path, card: DatasetCard, count: int, size: int) -> None:
+    def __init__(self, folder: Path, card: DatasetCard, count: int, size: int, *, resume: bool = False) -> None:
         self.folder = folder
         self.card = card
         self.size = size
+        self.count = count
         self._shape = card.shape(size)
         self._image_bytes = int(np.prod(self._shape))
-        self._masks_made = False
+        self._folders: set[Path] = set()
+        path = folder / layout.IMAGES
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._offset = _allocate(folder / layout.IMAGES, (count, *self._shape))
-            self._images = (folder / layout.IMAGES).open("r+b", buffering=0)
+            if not resume:
+                _allocate(path, (count, *self._shape))
+            self._offset = _offset(path)
+            self._images = path.open("r+b", buffering=0)
         except PermissionError as error:
             raise RootNotWritableError(f"{folder}: cannot be written ({error.strerror}).") from error
         except (OSError, RuntimeError) as error:  # h5py raises RuntimeError where the file cannot be closed
             raise StoreError(f"{folder}: cannot be written ({getattr(error, 'strerror', None) or error}).") from error
+        self._digest = RunningDigest(self._images, self._offset, self._image_bytes, count)
 
     def __enter__(self) -> Self:
         return self
@@ -69,27 +77,41 @@ class DatasetWriter:
         """Close the image file; harmless when called twice."""
         self._images.close()
 
-    def write_images(self, start: int, images: npt.NDArray[np.uint8]) -> None:
-        """Write consecutive images from index `start` on; shape ``(n, S, S)`` or ``(n, S, S, 3)``."""
-        if images.shape[1:] != self._shape or images.dtype != np.uint8:
-            raise ValueError(f"expected uint8 images of shape {self._shape}, got {images.dtype} {images.shape[1:]}")
-        view = np.ascontiguousarray(images).reshape(-1).data
+    def write_images(self, images: Iterable[tuple[int, npt.NDArray[np.uint8]]]) -> None:
+        """Write images at their indices; each has shape ``(S, S)`` or ``(S, S, 3)``."""
+        for index, image in images:
+            if image.shape != self._shape or image.dtype != np.uint8:
+                raise ValueError(f"expected uint8 images of shape {self._shape}, got {image.dtype} {image.shape}")
+            view = np.ascontiguousarray(image).reshape(-1).data
+            try:
+                self._images.seek(self._offset + index * self._image_bytes)
+                rest = view
+                while rest:
+                    rest = rest[self._images.write(rest) :]
+            except OSError as error:
+                raise StoreError(f"{self.folder / layout.IMAGES}: cannot be written ({error.strerror}).") from error
+            self._digest.written(index, view)
+
+    def read_image(self, index: int) -> bytes:
+        """Return the bytes of an image as they are on the disk."""
+        self._images.seek(self._offset + index * self._image_bytes)
+        return self._images.read(self._image_bytes)
+
+    def already_written(self, indices: Iterable[int]) -> None:
+        """Say which images a broken build has left whole."""
+        for index in indices:
+            self._digest.written(index, None)
+
+    def write_file(self, name: str, data: bytes) -> None:
+        """Write a further file of the dataset, such as a mask."""
+        path = self.folder / name
         try:
-            self._images.seek(self._offset + start * self._image_bytes)
-            while view:
-                view = view[self._images.write(view) :]
+            if path.parent not in self._folders:
+                path.parent.mkdir(exist_ok=True)
+                self._folders.add(path.parent)
+            path.write_bytes(data)
         except OSError as error:
-            raise StoreError(f"{self.folder / layout.IMAGES}: cannot be written ({error.strerror}).") from error
-
-    def write_mask(self, index: int, suffix: str, mask: npt.NDArray[np.uint8]) -> None:
-        """Write a mask of a sample as TIFF; `suffix` follows the sample's number in the file name."""
-        from PIL import Image
-
-        folder = self.folder / layout.MASKS
-        if not self._masks_made:
-            folder.mkdir(exist_ok=True)
-            self._masks_made = True
-        Image.fromarray(mask).save(folder / f"{layout.stem(index)}{suffix}.tiff", compression="raw")
+            raise StoreError(f"{path}: cannot be written ({error.strerror}).") from error
 
     def write_table(self, table: SampleTable) -> None:
         """Write labels, splits, annotations, ``info.yaml`` and ``LICENSE``."""
@@ -114,9 +136,10 @@ class DatasetWriter:
 
     def finish(self, **facts: Any) -> Manifest:
         """Flush everything, hash every file, and write the manifest last; `facts` are its further fields."""
+        known = {layout.IMAGES: self._digest.finish()}
         os.fsync(self._images.fileno())
         self.close()
-        manifest = Manifest(dataset=self.card.id, files=digest_files(self.folder), **facts)
+        manifest = Manifest(dataset=self.card.id, files=digest_files(self.folder, known), **facts)
         self._write_text(layout.MANIFEST, manifest.model_dump_json(indent=1) + "\n")
         return manifest
 
@@ -129,12 +152,17 @@ class DatasetWriter:
         (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
 
 
-def _allocate(path: Path, shape: Iterable[int]) -> int:
-    """Make the HDF5 file with one contiguous block, and return the block's offset in bytes."""
+def _allocate(path: Path, shape: Iterable[int]) -> None:
+    """Make the HDF5 file with one contiguous block."""
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     # Early allocation without fill: the block has its place now, and is written from outside HDF5.
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     with h5py.File(path, "w") as file:
-        dataset = file.create_dataset(layout.IMAGES_DATASET, shape=tuple(shape), dtype=np.uint8, dcpl=plan)
-        return int(dataset.id.get_offset())
+        file.create_dataset(layout.IMAGES_DATASET, shape=tuple(shape), dtype=np.uint8, dcpl=plan)
+
+
+def _offset(path: Path) -> int:
+    """Return where the block starts, in bytes."""
+    with h5py.File(path, "r") as file:
+        return int(file[layout.IMAGES_DATASET].id.get_offset())

@@ -1,0 +1,40 @@
+"""How much room a build needs, and whether the disk has it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from medimeta.building.plan import Plan
+from medimeta.errors import StoreError
+from medimeta.recipes.recipe import Options
+
+ROW_BYTES = 1024  # of tables, journal and manifest, a sample
+FILE_BYTES = 4096  # a TIFF file's head, and what a file system gives it more than it needs
+
+
+def needed_bytes(plan: Plan, options: Options, *, tiff: bool) -> int:
+    """Return how many bytes a dataset takes on the disk."""
+    image = options.size**2 * plan.card.channels
+    masks = sum(len(sample.masks) for sample in plan.samples)
+    files = masks * (options.size**2 + FILE_BYTES) + (len(plan.samples) * (image + FILE_BYTES) if tiff else 0)
+    return len(plan.samples) * (image + ROW_BYTES) + files
+
+
+def free_bytes(root: Path) -> int:
+    """Return how many bytes are free where the root is, or would be."""
+    place = root.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def check_free(root: Path, plans: Sequence[Plan], needed: int) -> None:
+    """Raise StoreError where the disk has less room than is needed."""
+    free = free_bytes(root)
+    if free < needed:
+        raise StoreError(
+            f"{root}: has no room for {', '.join(plan.card.id for plan in plans)}: needs {needed / 1e9:.1f} GB, "
+            f"{free / 1e9:.1f} GB are free. Free some, pass another --root, or build at a smaller --size."
+        )

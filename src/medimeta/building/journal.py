@@ -1,0 +1,148 @@
+"""The journal of a build: what is finished, one line a chunk, so that a killed build goes on where it was.
+
+The first line names the plan; a journal of another plan, recipe or version counts for nothing. Every finished sample
+has the checksums of its pixels and files: it counts only if they are on the disk, so that neither a line without its
+pixels nor pixels without their line can spoil a dataset. A line cut off by the kill is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medimeta.errors import StoreError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished sample, as far as it is not in its files.
+
+    Attributes
+    ----------
+    index : int
+        Its index.
+    checksum : int
+        CRC-32 of its pixels.
+    files : dict of str to int
+        Name and CRC-32 of its further files.
+    masks : int
+        How many of these are masks.
+    enlarged, converted_from, annotations, warnings
+        See `medimeta.recipes.recipe.Rendered`.
+    """
+
+    index: int
+    checksum: int
+    files: dict[str, int] = field(default_factory=dict)
+    masks: int = 0
+    enlarged: bool = False
+    converted_from: str | None = None
+    annotations: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a journal says: finished samples by index, and the digests of all members read for them."""
+
+    entries: dict[int, Entry] = field(default_factory=dict)
+    members: dict[str, str] = field(default_factory=dict)
+
+
+class Journal:
+    """The journal of one dataset.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made if missing.
+    plan : str
+        Digest of all that decides about the bytes of the dataset.
+
+    Attributes
+    ----------
+    finished : Finished
+        What the file held when it was opened; nothing where it is of another plan.
+    """
+
+    def __init__(self, path: Path, plan: str) -> None:
+        self.path = path
+        head = {"format": FORMAT, "plan": plan}
+        text = path.read_bytes() if path.exists() else b""
+        lines = [line for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
+        ours = bool(lines) and _decoded(lines[0]) == head
+        self.finished = _finished(lines[1:]) if ours else Finished()
+        keep = sum(map(len, lines)) if ours else 0
+        try:
+            self._file = path.open("r+b" if path.exists() else "xb", buffering=0)
+            self._file.truncate(keep)
+            self._file.seek(keep)
+            if not ours:
+                self._line(head)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written ({error.strerror}).") from error
+
+    def add(self, entries: Iterable[Entry], members: dict[str, str]) -> None:
+        """Note that samples are finished: their pixels and files are written already."""
+        self._line({"samples": [_short(entry) for entry in entries], "members": members})
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _line(self, values: dict[str, Any]) -> None:
+        line = json.dumps(values, ensure_ascii=False, separators=(",", ":")) + "\n"
+        try:
+            self._file.write(line.encode())
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written ({error.strerror}).") from error
+
+
+def checked(finished: Finished, pixels: Callable[[int], bytes], folder: Path) -> Finished:
+    """Return what is finished in truth: the samples whose pixels and files are on the disk as they were written."""
+    return Finished(
+        {
+            index: entry
+            for index, entry in finished.entries.items()
+            if zlib.crc32(pixels(index)) == entry.checksum
+            and all(_has(folder / name, checksum) for name, checksum in entry.files.items())
+        },
+        finished.members,
+    )
+
+
+def _has(path: Path, checksum: int) -> bool:
+    try:
+        return zlib.crc32(path.read_bytes()) == checksum
+    except OSError:
+        return False
+
+
+def _short(entry: Entry) -> dict[str, Any]:
+    return {name: value for name, value in asdict(entry).items() if value or name in ("index", "checksum")}
+
+
+def _finished(lines: list[bytes]) -> Finished:
+    finished = Finished()
+    for line in lines:
+        values = _decoded(line)
+        if not isinstance(values, dict):
+            break  # what follows a damaged line was not written by us in order
+        for sample in values["samples"]:
+            entry = Entry(**sample | {"warnings": tuple(sample.get("warnings", ()))})
+            finished.entries[entry.index] = entry
+        finished.members.update(values["members"])
+    return finished
+
+
+def _decoded(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None

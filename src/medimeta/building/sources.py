@@ -1,0 +1,95 @@
+"""Which originals a build reads: datasets of one original are built together, in one pass over it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from medimeta._version import __version__
+from medimeta.building.plan import Plan
+from medimeta.building.settings import Settings
+from medimeta.catalogue.catalogue import default_catalogue
+from medimeta.catalogue.schema import DatasetCard
+from medimeta.errors import SourceChangedError
+from medimeta.recipes.recipe import Recipe, recipe_of
+from medimeta.sources.archive import Archive
+from medimeta.sources.find import find_original
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Datasets that one pass over an original makes."""
+
+    cards: tuple[DatasetCard, ...]
+    recipe: Recipe
+    source: Archive
+
+
+def find_passes(
+    names: Iterable[str | os.PathLike[str]], source: str | os.PathLike[str], settings: Settings
+) -> list[Pass]:
+    """Find the originals of all datasets before the first is built: a wrong path is told at once, not after an hour.
+
+    Raises
+    ------
+    UnknownNameError, UsageError
+        A dataset that does not exist or cannot be built.
+    SourceError
+        An original is missing or damaged.
+    """
+    cards = dict.fromkeys(default_catalogue().dataset(str(name)) for name in names)
+    grouped: dict[str, list[DatasetCard]] = {}
+    recipes = {}
+    for card in cards:
+        recipe = recipe_of(card)
+        recipes[recipe.name] = recipe
+        grouped.setdefault(recipe.name, []).append(card)
+    return [
+        Pass(
+            tuple(group),
+            recipes[name],
+            find_original(
+                source, recipes[name].original, [card.id for card in group], allow_partial=settings.allow_partial
+            ),
+        )
+        for name, group in grouped.items()
+    ]
+
+
+def source_state(source: Archive, plans: Iterable[Plan]) -> str:
+    """Return what would change if any file of the original that matters did; contents are not read."""
+    used: dict[str, None] = {}
+    for plan in plans:
+        used |= dict.fromkeys(plan.tables)
+        for sample in plan.samples:
+            if sample.streamed:
+                used |= dict.fromkeys(source.members)
+            else:
+                used |= dict.fromkeys((sample.member, *sample.masks))
+    return source.state(sorted(name for name in used if name in source))
+
+
+def check_unchanged(source: Archive, plans: Iterable[Plan], before: str) -> None:
+    """Raise SourceChangedError where the original is no longer what it was when it was planned."""
+    if source_state(source, plans) != before:
+        raise SourceChangedError(
+            f"{source.where('')}: changed while it was read, so nothing was published. Wait until it is complete, then "
+            f"build again; what was made of the old state is not used."
+        )
+
+
+def plan_digest(plan: Plan, recipe: Recipe, settings: Settings, state: str) -> str:
+    """Return a digest of all that decides about the pixels and files of a dataset.
+
+    A broken build goes on only where this is the same: same original, untouched, same samples in the same order, same
+    settings, and same versions of this package and of Pillow.
+    """
+    sha256 = hashlib.sha256()
+    parts = [plan.card.id, recipe.name, recipe.version, __version__, version("pillow"), settings.for_manifest(), state]
+    sha256.update(repr(parts).encode())
+    for sample in plan.samples:
+        sha256.update(repr((sample.member, sample.masks, sample.unit, sample.details)).encode("utf-8", "replace"))
+    return sha256.hexdigest()
