@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 
 import medimeta as mm
-from medimeta.synthetic.originals import available, write_original
+from medimeta.synthetic.originals import available, write_originals
 
 IMAGES_PER_CLASS = 10
 
 
 @pytest.fixture(scope="session")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the synthetic archive of every dataset that can be built into one folder."""
+    """Write the synthetic originals of every dataset that can be built into one folder."""
     folder = tmp_path_factory.mktemp("originals")
-    for name in available():
-        write_original(name, folder, images_per_class=IMAGES_PER_CLASS)
+    write_originals(available(), folder, images_per_class=IMAGES_PER_CLASS)
     return folder
 
 

@@ -4,9 +4,12 @@ import importlib.util
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+
+import medimeta as mm
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,3 +36,10 @@ def test_the_python_example_runs(built_root, tmp_path):
 def test_make_has_what_the_readme_names(target):
     assert f"make {target}" in README
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_table_of_errata_has_the_datasets_whose_mistakes_a_build_repeats():
+    section = README.split("## Errata of release 1.0\n")[1].split("\n## ")[0]
+    named = re.findall(r"^\| `([a-z_*]+)` \|", section, re.MULTILINE)
+    repeatable = {card.id for card in mm.datasets() if any(erratum.repeatable for erratum in card.errata)}
+    assert {card.id for card in mm.datasets() if any(fnmatch(card.id, name) for name in named)} == repeatable

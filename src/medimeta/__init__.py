@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from medimeta._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from medimeta.building.dry_run import plan_build as plan_build
     from medimeta.building.engine import build as build
     from medimeta.catalogue.lookup import dataset as dataset
     from medimeta.catalogue.lookup import datasets as datasets
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from medimeta.loading.arrays import load_arrays as load_arrays
     from medimeta.loading.dataset import TaskDataset as TaskDataset
     from medimeta.loading.dataset import load as load
+    from medimeta.loading.episodes import Episodes as Episodes
     from medimeta.loading.loader import loader as loader
     from medimeta.store.verify import verify as verify
 
 _HOMES = {
     "DatasetCard": "medimeta.catalogue.schema",
+    "Episodes": "medimeta.loading.episodes",
     "MedimetaError": "medimeta.errors",
     "Scores": "medimeta.learning.metrics",
     "TaskCard": "medimeta.catalogue.schema",
@@ -42,6 +45,7 @@ _HOMES = {
     "load": "medimeta.loading.dataset",
     "load_arrays": "medimeta.loading.arrays",
     "loader": "medimeta.loading.loader",
+    "plan_build": "medimeta.building.dry_run",
     "task": "medimeta.catalogue.lookup",
     "tasks": "medimeta.catalogue.lookup",
     "verify": "medimeta.store.verify",

@@ -84,9 +84,24 @@ def test_show_tells_what_the_card_says(command, card):
     facts = [card.name, card.summary, f"{card.samples.total:,}", card.released_licence, *card.notes, card.domain]
     facts += [fact for source in card.sources for fact in (source.url, source.licence)]
     facts += [*card.domain_overlaps, *card.subject_overlaps]
+    facts += [fact for erratum in card.errata for fact in (f"{erratum.id}: affects {erratum.affects}", erratum.here)]
+    facts += [erratum.release for erratum in card.errata]
     assert [fact for fact in facts if squeezed(fact) not in shown] == []
     assert f"{card.primary_task} (primary)" in done.out
     assert ("not allowed (the strictest licence decides)" in done.out) == (card.id in NOT_COMMERCIAL)
+
+
+@pytest.mark.parametrize("card", mm.datasets(), ids=lambda card: card.id)
+def test_show_lists_the_errata_and_whether_a_build_repeats_them(command, card):
+    shown = command("show", card.id).out
+    assert ("Errata of release 1.0" in shown) == bool(card.errata)
+    told = [line.split(None, 1)[1].strip() for line in shown.splitlines() if line.startswith("  repeatable")]
+    assert told == ["yes, by build --release-errata" if erratum.repeatable else "no" for erratum in card.errata]
+
+
+def test_a_url_is_not_cut_off_on_a_narrow_screen(command, monkeypatch):
+    monkeypatch.setattr("medimeta.cli.console.PIPE_WIDTH", 60)
+    assert squeezed(mm.dataset("mammo_calc").sources[0].url) in squeezed(command("show", "mammo_calc").out)
 
 
 @pytest.mark.parametrize("task", mm.tasks(), ids=lambda task: task.id)
@@ -100,6 +115,7 @@ def test_show_of_a_task_has_every_label_with_its_stored_integer(command, task):
 def test_show_for_machines_is_the_card(command):
     card = mm.dataset("mammo_mass")
     raw = json.loads(command("show", "Mammo-Mass", "--json").out)
+    assert [erratum["id"] for erratum in raw["errata"]] == ["shared-patients-undeclared"]
     assert raw.pop("commercial_use") is True
     assert mm.DatasetCard.model_validate(raw) == card
     task = mm.task("dr_regular/Clarity")

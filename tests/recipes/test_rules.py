@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 import medimeta as mm
 from medimeta.errors import UsageError
-from medimeta.recipes.recipe import recipe_by_name, recipe_of
+from medimeta.recipes.recipe import Options, recipe_by_name, recipe_of
 from medimeta.sources.find import find_original
 from medimeta.store.reader import open_dataset
 
@@ -113,7 +113,7 @@ def test_masks_of_one_image_are_in_the_order_of_their_numbers(tmp_path):
             for ending in ("", "_mask_10", "_mask_2", "_mask"):
                 file.writestr(f"{folder}/{folder} (1){ending}.png", b"")
     recipe = recipe_by_name("bus")
-    first = recipe.samples(find_original(archive, recipe.original))["bus"][0]
+    first = recipe.listing(find_original(archive, recipe.original), Options()).samples["bus"][0]
     assert first.masks == tuple(f"benign/benign (1)_mask{number}.png" for number in ("", "_2", "_10"))
 
 

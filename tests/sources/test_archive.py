@@ -1,14 +1,18 @@
-"""A folder and a zip are one view: sorted names, whole bytes, and nothing from outside."""
+"""A folder, a zip, a zip in it and several archives are one view: sorted names, whole bytes, nothing from outside."""
 
+import hashlib
 import os
 import pickle
 import zipfile
 
 import pytest
 
-from medimeta.errors import DamagedSourceError, SourceError, SourceNotFoundError
+from medimeta.errors import DamagedSourceError, SourceError, SourceNotFoundError, TableError
 from medimeta.sources import archive as archives
+from medimeta.sources import zipped as zips
 from medimeta.sources.find import open_archive
+from medimeta.sources.mounted import MountedArchive
+from medimeta.sources.zipped import ZipArchive
 
 TREE = {"benign/b 10.png": b"ten", "benign/b 2.png": b"two", "Malignant/m.png": b"m", "read me.txt": b"", "a/b/c": b"c"}
 JUNK = {
@@ -19,48 +23,122 @@ JUNK = {
 }
 
 
-@pytest.fixture(params=["zip", "folder"])
-def packed(request, zipped, extracted):
-    return zipped if request.param == "zip" else extracted
+FORMS = ("zip", "folder", "zip stored in a zip", "zip packed in a zip", "mounted")
 
 
-def test_names_are_sorted_as_plain_strings_and_bytes_are_whole(packed):
-    archive = open_archive(packed(dict(reversed(TREE.items()))))
+@pytest.fixture(params=FORMS)
+def opened(request, zipped, extracted, tmp_path):
+    """Open a tree that is given as name to bytes, in each of the forms."""
+
+    def open_it(members, name="tree"):
+        if request.param == "folder":
+            return open_archive(extracted(members, name))
+        path = zipped(members, f"{name}.zip")
+        if request.param == "zip":
+            return open_archive(path)
+        if request.param == "mounted":
+            return MountedArchive(tmp_path, {"in": open_archive(path), "other": open_archive(path)}).within("in/")
+        outer = tmp_path / f"outer {name}.zip"
+        with zipfile.ZipFile(outer, "w") as file:
+            kind = zipfile.ZIP_STORED if "stored" in request.param else zipfile.ZIP_DEFLATED
+            file.write(path, f"downloads/{path.name}", kind)
+        return ZipArchive(outer, f"downloads/{path.name}")
+
+    return open_it
+
+
+def test_names_are_sorted_as_plain_strings_and_bytes_are_whole(opened):
+    archive = opened(dict(reversed(TREE.items())))
     assert archive.members == ("Malignant/m.png", "a/b/c", "benign/b 10.png", "benign/b 2.png", "read me.txt")
     assert {name: archive.read(name) for name in archive.members} == TREE
+    assert {name: archive.size(name) for name in archive.members} == {name: len(data) for name, data in TREE.items()}
     assert archive.folders() == ("Malignant", "a", "benign")
     assert archive.files("benign") == ("b 10.png", "b 2.png")
     assert archive.files("a") == ()
+    assert "benign/b 2.png" in archive
+    assert "benign" not in archive
 
 
-def test_what_packers_and_file_managers_leave_behind_is_not_shown(packed):
-    assert open_archive(packed(TREE | JUNK)).members == open_archive(packed(TREE, "clean")).members
+def test_what_packers_and_file_managers_leave_behind_is_not_shown(opened):
+    assert opened(TREE | JUNK).members == opened(TREE, "clean").members
 
 
-def test_a_view_of_a_folder_inside_hides_the_rest(packed):
-    inside = open_archive(packed(TREE)).within("benign/")
+def test_a_view_of_a_folder_inside_hides_the_rest(opened):
+    inside = opened(TREE).within("benign/")
     assert inside.members == ("b 10.png", "b 2.png")
     assert inside.read("b 2.png") == b"two"
-    assert str(inside.path) in inside.where("b 2.png")
     assert inside.where("b 2.png").endswith("benign/b 2.png")
 
 
-def test_an_archive_pickles_as_its_path(packed):
-    archive = open_archive(packed(TREE)).within("benign/")
+def test_the_place_of_a_member_names_the_file_that_the_user_has(zipped, extracted, tmp_path):
+    path, folder = zipped(TREE), extracted(TREE)
+    assert open_archive(path).where("a/b/c") == f"{path}: a/b/c"
+    assert open_archive(folder).within("a/").where("b/c") == f"{folder}: a/b/c"
+    assert ZipArchive(path, "in/part.zip").where("a/b/c") == f"{path}: in/part.zip: a/b/c"
+    mounted = MountedArchive(tmp_path, {"in": open_archive(path).within("a/")})
+    assert mounted.where("in/b/c") == f"{path}: a/b/c"
+    assert mounted.where("") == mounted.where("out/x") == str(tmp_path)
+
+
+def test_an_archive_pickles_as_its_path(opened):
+    archive = opened(TREE).within("benign/")
     archive.read("b 2.png")
     copy = pickle.loads(pickle.dumps(archive))
-    assert len(pickle.dumps(archive)) < 300
+    assert len(pickle.dumps(archive)) < 500
+    assert copy == archive
+    assert hash(copy) == hash(archive)
+    assert copy != archive.within("x/")
     assert copy.members == archive.members
     assert copy.read("b 10.png") == b"ten"
 
 
-def test_a_member_that_is_not_there_is_named(packed):
-    with pytest.raises(SourceNotFoundError, match="nosuch.png"):
-        open_archive(packed(TREE)).read("benign/nosuch.png")
+def test_a_member_that_is_not_there_is_named(opened):
+    archive = opened(TREE)
+
+    def through_open(member):
+        with archive.open(member):
+            pass
+
+    for ask in (archive.read, archive.size, archive.digest, lambda member: archive.head(member, 1), through_open):
+        with pytest.raises(SourceNotFoundError, match="nosuch.png"):
+            ask("benign/nosuch.png")
 
 
-def test_a_member_larger_than_any_original_has_is_refused_before_it_is_read(packed, monkeypatch):
-    archive = open_archive(packed({"a/big": bytes(1001), "a/small": bytes(1000)}))
+def test_members_are_streamed_at_any_length(opened, monkeypatch):
+    data = os.urandom(100_000)
+    archive = opened({"a/big": data, "a/small": b"12"})
+    monkeypatch.setattr(archives, "MAX_MEMBER_BYTES", 1000)
+    monkeypatch.setattr(archives, "PIECE", 999)
+    with archive.open("a/big") as stream:
+        assert b"".join(iter(lambda: stream.read(1234), b"")) == data
+    assert archive.digest("a/big") == hashlib.sha256(data).hexdigest()
+    assert (archive.head("a/big", 10), archive.head("a/small", 10)) == (data[:10], b"12")
+
+
+def test_what_goes_wrong_with_what_was_read_is_not_called_damage(opened):
+    archive = opened(TREE)
+    with pytest.raises(TableError, match="^line 7$"), archive.open("a/b/c"):
+        raise TableError("line 7")  # a ValueError too, as zipfile raises them
+
+
+def test_members_are_found_by_the_last_parts_of_their_names(opened):
+    archive = opened({"x/y/A.PNG": b"", "b/a.png": b"", "x/a.png": b"", "c.csv": b"", "x/y/z/B/A.png": b""})
+    assert archive.by_tail(1) == {"a.png": "b/a.png", "c.csv": "c.csv"}  # the shallowest, then the first by name
+    assert archive.by_tail(2) == {"b/a.png": "b/a.png", "x/a.png": "x/a.png", "y/a.png": "x/y/A.PNG", "c.csv": "c.csv"}
+
+
+def test_only_what_lies_on_disk_is_a_file(extracted, zipped, tmp_path):
+    folder, path = open_archive(extracted(TREE)), zipped(TREE)
+    assert folder.within("a/").file("b/c") == folder.path / "a/b/c"
+    mounted = MountedArchive(tmp_path, {"in": folder.within("a/"), "zip": open_archive(path)})
+    assert mounted.file("in/b/c") == folder.path / "a/b/c"
+    assert mounted.file("zip/a/b/c") is mounted.file("out/a") is open_archive(path).file("a/b/c") is None
+    with pytest.raises(SourceNotFoundError, match="nosuch"):
+        folder.file("nosuch")
+
+
+def test_a_member_larger_than_any_original_has_is_refused_before_it_is_read(opened, monkeypatch):
+    archive = opened({"a/big": bytes(1001), "a/small": bytes(1000)})
     monkeypatch.setattr(archives, "MAX_MEMBER_BYTES", 1000)
     assert len(archive.read("a/small")) == 1000
     with pytest.raises(DamagedSourceError, match="a/big: is 1,001 bytes long, more than the 1,000"):
@@ -68,7 +146,7 @@ def test_a_member_larger_than_any_original_has_is_refused_before_it_is_read(pack
 
 
 def test_a_zip_with_more_members_than_any_original_has_is_refused(zipped, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_MEMBERS", 4)
+    monkeypatch.setattr(zips, "MAX_MEMBERS", 4)
     with pytest.raises(DamagedSourceError, match="has 5 members, more than the 4"):
         open_archive(zipped(TREE))
 
@@ -90,7 +168,7 @@ def test_a_member_that_leads_out_of_the_archive_is_refused(zipped, name):
 def test_names_with_the_separators_of_windows_are_read(zipped):
     archive = open_archive(zipped({"top\\benign\\a.png": b"a", "top\\benign\\": b""}))
     assert archive.read("top/benign/a.png") == b"a"
-    assert [name for name in archive.members if name.endswith(".png")] == ["top/benign/a.png"]
+    assert archive.members == ("top/benign/a.png",)
 
 
 @pytest.mark.parametrize("length", [0, 1, 30, -1, -22])
@@ -112,6 +190,8 @@ def test_a_flipped_bit_in_compressed_data_is_found(zipped):
     assert archive.read("a/one") == b"1" * 500
     with pytest.raises(DamagedSourceError, match="the member 'a/two' is damaged .*Fetch the archive again"):
         archive.read("a/two")
+    with pytest.raises(DamagedSourceError, match="a/two: is damaged .*Fetch the archive again"):
+        archive.digest("a/two")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +206,8 @@ def test_a_member_that_cannot_be_unpacked_says_why(zipped, offset, value, reason
     path.write_bytes(data)
     with pytest.raises(DamagedSourceError, match=f"'a/one' cannot be read .*{reason}"):
         open_archive(path).read("a/one")
+    with pytest.raises(DamagedSourceError, match=f"a/one: cannot be read .*{reason}"):
+        open_archive(path).head("a/one", 1)
 
 
 def test_whatever_byte_of_a_zip_is_wrong_the_error_is_ours(zipped, tmp_path):
@@ -138,6 +220,7 @@ def test_whatever_byte_of_a_zip_is_wrong_the_error_is_ours(zipped, tmp_path):
             try:
                 archive = open_archive(path)
                 for member in archive.members:
+                    archive.digest(member)
                     archive.read(member)
             except SourceError:
                 continue
@@ -154,6 +237,29 @@ def test_a_zip_that_was_fetched_again_is_read_anew(zipped):
     assert new.read("a/one") == b"new and longer"
 
 
+def test_the_state_of_a_zip_changes_when_it_is_fetched_again(zipped):
+    states = [open_archive(zipped(TREE | {"more": bytes(size)})).state(["a/b/c"]) for size in (1, 2)]
+    assert states[0] != states[1]
+    path = zipped(TREE)
+    assert open_archive(path).state(["a/b/c"]) == open_archive(path).state([])  # a zip changes as a whole
+    assert ZipArchive(path, "in.zip").state([]) != ZipArchive(path).state([])
+
+
+def test_the_state_of_a_folder_is_that_of_the_files_that_are_members(extracted):
+    folder = extracted(TREE)
+    archive = open_archive(folder).within("benign/")
+    names = ["b 2.png", "b 10.png"]
+    before = archive.state(names)
+    (folder / "read me.txt").write_text("changed")
+    assert open_archive(folder).within("benign/").state(names) == before
+    os.utime(folder / "benign" / names[0], ns=(0, 0))
+    touched = archive.state(names)
+    (folder / "benign" / names[1]).write_bytes(b"longer than it was")
+    grown = archive.state(names)
+    (folder / "benign" / names[0]).unlink()
+    assert len({before, touched, grown, archive.state(names)}) == 4
+
+
 def test_a_link_within_the_folder_is_read(extracted):
     folder = extracted(TREE)
     (folder / "benign" / "link").symlink_to("b 2.png")
@@ -164,8 +270,10 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(extracted, tmp_path):
     folder = extracted(TREE)
     (tmp_path / "secret").write_bytes(b"secret")
     (folder / "benign" / "link").symlink_to(tmp_path / "secret")
-    with pytest.raises(DamagedSourceError, match="link: is a link that leads out of"):
-        open_archive(folder).read("benign/link")
+    archive = open_archive(folder)
+    for ask in (archive.read, archive.size, archive.digest, archive.file):
+        with pytest.raises(DamagedSourceError, match="link: is a link that leads out of"):
+            ask("benign/link")
 
 
 @pytest.mark.parametrize("target", ["link", "nosuch"], ids=["to itself", "to nothing"])
@@ -174,6 +282,13 @@ def test_a_link_that_leads_nowhere_is_told(extracted, target):
     (folder / "benign" / "link").symlink_to(target)
     with pytest.raises(SourceError, match="link"):
         open_archive(folder).read("benign/link")
+
+
+def test_a_file_that_cannot_be_opened_is_told(extracted):
+    archive = open_archive(extracted(TREE))
+    for ask in (archive.read, archive.digest):
+        with pytest.raises(SourceError, match=r"benign: cannot be read \("):
+            ask("benign")  # a folder
 
 
 def test_a_folder_that_cannot_be_read_is_told(extracted, monkeypatch):

@@ -54,8 +54,9 @@ def test_the_shallowest_tree_is_taken(zipped, extracted):
         assert find_original(path, ORIGINAL).read("benign/a.png") == b"a"
 
 
-def test_a_folder_of_the_same_names_left_by_a_mac_is_not_taken(zipped):
-    check(find_original(zipped(below("__MACOSX/") | below("x/y/")), ORIGINAL))
+def test_a_folder_of_the_same_names_left_by_a_mac_is_not_taken(zipped, extracted):
+    for packed in (zipped, extracted):
+        check(find_original(packed(below("__MACOSX/") | below("x/y/")), ORIGINAL))
 
 
 def test_other_files_beside_it_do_not_matter(zipped, tmp_path):
@@ -76,13 +77,14 @@ def test_the_archive_itself_must_be_whole(zipped):
 @pytest.mark.parametrize("missing", sorted(MEMBERS))
 def test_a_tree_that_lacks_a_folder_is_not_taken(zipped, extracted, missing):
     members = {name: data for name, data in MEMBERS.items() if name != missing}
-    expected = "Expected the archive Dataset_BUSI.zip, or the folders benign, malignant, normal of it side by side"
-    with pytest.raises(SourceNotFoundError, match=f"does not hold the BUSI dataset. {expected}"):
-        find_original(zipped(members), ORIGINAL)
-    with pytest.raises(
-        SourceNotFoundError, match=f"the BUSI dataset is not here, nor in the folders below. {expected}"
+    expected = r"Expected the archive Dataset_BUSI\.zip or benign, malignant, normal side by side\.$"
+    for path, here in (
+        (zipped(members), r"download\.zip: the BUSI dataset is not in this archive"),
+        (extracted(members), r"tree: the BUSI dataset is not here, nor in the folders below"),
     ):
-        find_original(extracted(members), ORIGINAL)
+        for allow_partial in (False, True):  # without a name, part of the children tells nothing
+            with pytest.raises(SourceNotFoundError, match=rf"{here}\. {expected}"):
+                find_original(path, ORIGINAL, allow_partial=allow_partial)
 
 
 def test_a_path_that_does_not_exist_is_told(tmp_path):

@@ -77,9 +77,9 @@ def make_chunks(
         Told, at the end, the samples that should have come from a stream and did not.
     """
     length = chunk_length(plans, options)
-    runs: list[tuple[Place, Sample]] = []
+    runs: dict[str, list[tuple[Place, Sample]]] = {}
     units: dict[str, list[tuple[Place, Sample]]] = {}
-    streamed: dict[str, tuple[Place, Sample]] = {}
+    streamed: dict[str, list[tuple[Place, Sample]]] = {}
     for plan in plans:
         for index, sample in enumerate(plan.samples):
             if index in done[plan.card.id]:
@@ -88,9 +88,9 @@ def make_chunks(
             if sample.unit:
                 units.setdefault(sample.unit, []).append(placed)
             elif sample.streamed:
-                streamed[sample.member] = placed
+                streamed.setdefault(sample.member, []).append(placed)
             else:
-                runs.append(placed)
+                runs.setdefault(plan.card.id, []).append(placed)
 
     def chunk(placed: Sequence[tuple[Place, Sample]], data: Mapping[str, bytes] | None = None) -> Chunk:
         places, samples = zip(*placed, strict=True)
@@ -98,25 +98,25 @@ def make_chunks(
 
     for unit in units.values():
         yield chunk(unit)
-    for start in range(0, len(runs), length):
-        yield chunk(runs[start : start + length])
+    for run in runs.values():  # of one dataset each: what is read for it is no other's
+        for start in range(0, len(run), length):
+            yield chunk(run[start : start + length])
     if streamed:
         for pieces in _pieces(recipe.stream(source), streamed, length):
             yield chunk([piece for piece, _ in pieces], {piece[1].member: data for piece, data in pieces})
-        missing([sample for _, sample in streamed.values()])
+        missing([sample for wanted in streamed.values() for _, sample in wanted])
 
 
 def _pieces(
-    stream: Iterator[tuple[str, bytes]], wanted: dict[str, tuple[Place, Sample]], length: int
+    stream: Iterator[tuple[str, bytes]], wanted: dict[str, list[tuple[Place, Sample]]], length: int
 ) -> Iterator[list[tuple[tuple[Place, Sample], bytes]]]:
-    """Cut a stream into pieces of so many wanted images; what was found is no longer wanted."""
+    """Cut a stream into pieces of so many wanted samples; what was found is no longer wanted."""
     piece: list[tuple[tuple[Place, Sample], bytes]] = []
     for name, data in stream:
-        placed = wanted.pop(name, None)
-        if placed is not None:
+        for placed in wanted.pop(name, ()):
             piece.append((placed, data))
-        if len(piece) == length:
-            yield piece
-            piece = []
+            if len(piece) == length:
+                yield piece
+                piece = []
     if piece:
         yield piece

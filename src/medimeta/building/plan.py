@@ -71,7 +71,14 @@ def make_plans(cards: Sequence[DatasetCard], recipe: Recipe, source: Archive, op
     recording = Recording(source)
     listing = recipe.listing(recording, options)
     left_out = _left_out(listing, source, options)
-    return [_plan(card, recipe, source, listing, left_out, recording.taken(), options) for card in cards]
+    tables = recording.taken()
+    return [_plan(card, recipe, source, listing, left_out, _tables_of(card, recipe, tables), options) for card in cards]
+
+
+def _tables_of(card: DatasetCard, recipe: Recipe, tables: dict[str, str]) -> dict[str, str]:
+    """Leave out the tables of parts that feed other datasets alone, which a build of this one does not read."""
+    others = {part.mount for part in recipe.original.parts if part.feeds and card.id not in part.feeds}
+    return {name: digest for name, digest in tables.items() if name.split("/", 1)[0] not in others}
 
 
 def _left_out(listing: Listing, source: Archive, options: Options) -> tuple[str, ...]:

@@ -64,8 +64,7 @@ class RenderedChunk:
     problems : tuple of (Place, str)
         Why the others could not.
     members : mapping of str to str
-        Name and SHA-256 of every member that was read; an image goes by its original path, so that the digest is the
-        same for an archive, a stream and a folder.
+        Name and SHA-256 of every member that was read.
     slab : int or None
         Number of the slab that holds the pixels.
     """
@@ -87,14 +86,18 @@ def render_chunk(chunk: Chunk) -> RenderedChunk:
             problems.append((place, str(result)))
         else:
             rendered.append(_finished(chunk, row, place, result))
-    paths = {sample.member: sample.original_filepath for sample in chunk.samples}
-    members = {paths.get(name, name): digest for name, digest in source.taken().items()}
-    return RenderedChunk(tuple(rendered), tuple(problems), members, chunk.slab[1] if chunk.slab else None)
+    return RenderedChunk(tuple(rendered), tuple(problems), source.taken(), chunk.slab[1] if chunk.slab else None)
 
 
 def _finished(chunk: Chunk, row: int, place: Place, result: Rendered) -> RenderedSample:
     _, index = place
     pixels = np.ascontiguousarray(result.pixels)
+    side = (chunk.options.size,) * 2
+    if pixels.dtype != np.uint8 or pixels.shape not in (side, (*side, 3)):  # a slab would take it without a word
+        raise ValueError(
+            f"the recipe {chunk.recipe.name} made {pixels.dtype} {pixels.shape} of {chunk.samples[row].member}; "
+            f"expected uint8 {side} or {(*side, 3)}"
+        )
     if chunk.slab is not None:
         slab_view(chunk.slab, row, pixels.shape)[...] = pixels
     width, height = result.original_size

@@ -14,6 +14,7 @@ from medimeta.building.settings import Settings
 from medimeta.catalogue.catalogue import default_catalogue
 from medimeta.catalogue.schema import DatasetCard
 from medimeta.errors import SourceChangedError
+from medimeta.recipes.own import open_own
 from medimeta.recipes.recipe import Recipe, recipe_of
 from medimeta.sources.archive import Archive
 from medimeta.sources.find import find_original
@@ -40,14 +41,16 @@ def find_passes(
     SourceError
         An original is missing or damaged.
     """
-    cards = dict.fromkeys(default_catalogue().dataset(str(name)) for name in names)
+    named = list(dict.fromkeys(map(str, names)))
+    own = [name for name in named if name.casefold().endswith((".yaml", ".yml"))]
+    cards = dict.fromkeys(default_catalogue().dataset(name) for name in named if name not in own)
     grouped: dict[str, list[DatasetCard]] = {}
     recipes = {}
     for card in cards:
         recipe = recipe_of(card)
         recipes[recipe.name] = recipe
         grouped.setdefault(recipe.name, []).append(card)
-    return [
+    passes = [
         Pass(
             tuple(group),
             recipes[name],
@@ -57,6 +60,10 @@ def find_passes(
         )
         for name, group in grouped.items()
     ]
+    for name in own:
+        card, recipe, archive = open_own(name, source, allow_partial=settings.allow_partial)
+        passes.append(Pass((card,), recipe, archive))
+    return passes
 
 
 def source_state(source: Archive, plans: Iterable[Plan]) -> str:

@@ -60,6 +60,11 @@ class Catalogue:
                 return candidate
         raise unknown_name(f"task of {card.id}", task, [candidate.name for candidate in card.tasks])
 
+    @property
+    def licences(self) -> Mapping[str, Licence]:
+        """The licences that cards may name, by id."""
+        return self._licences
+
     def licence(self, name: str) -> Licence:
         """Return the terms of a licence by its id."""
         try:
@@ -69,8 +74,9 @@ class Catalogue:
 
     def licences_of(self, card: DatasetCard) -> tuple[Licence, ...]:
         """Return every licence that binds a user of the dataset: the released one, then those of the sources."""
+        own = {} if card.own_licence is None else {card.own_licence.id: card.own_licence}
         names = [card.released_licence, *(source.licence for source in card.sources)]
-        return tuple(self.licence(name) for name in dict.fromkeys(names))
+        return tuple(own[name] if name in own else self.licence(name) for name in dict.fromkeys(names))
 
     def commercial(self, card: DatasetCard) -> bool:
         """Whether commercial use is allowed: the strictest of the released licence and every source's."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from medimeta.catalogue.schema import DatasetCard, Licence, consistency_problems
 from medimeta.errors import CardError, bullet_list
 
-_SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same rules, in C where the wheel has it
+SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same rules, in C where the wheel has it
 MAX_CARD_BYTES = 1_000_000
 
 
@@ -73,18 +73,25 @@ def _read_card(path: Traversable, licences: Mapping[str, Licence]) -> tuple[Data
     try:
         card = DatasetCard.model_validate(_with_task_context(raw))
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        for detail in details:
-            if detail["type"] == "too_short" and any(
-                len(other["loc"]) > len(detail["loc"]) and other["loc"][: len(detail["loc"])] == detail["loc"]
-                for other in details
-            ):
-                continue  # pydantic counts the items that are valid; the others are told already
-            field = ".".join(str(part) for part in detail["loc"])
-            got = detail["input"]
-            shown = "" if detail["type"] == "missing" or isinstance(got, (dict, list)) else f", got {got!r}"
-            issues.append(Issue(path.name, field, detail["msg"].removeprefix("Value error, ") + shown))
+        issues += validation_issues(path.name, error)
     return (None if issues else card), issues
+
+
+def validation_issues(file: str, error: ValidationError) -> list[Issue]:
+    """Return what pydantic says of a card as issues, each with its field."""
+    details = error.errors(include_url=False)
+    issues = []
+    for detail in details:
+        if detail["type"] == "too_short" and any(
+            len(other["loc"]) > len(detail["loc"]) and other["loc"][: len(detail["loc"])] == detail["loc"]
+            for other in details
+        ):
+            continue  # pydantic counts the items that are valid; the others are told already
+        field = ".".join(str(part) for part in detail["loc"])
+        got = detail["input"]
+        shown = "" if detail["type"] == "missing" or isinstance(got, (dict, list)) else f", got {got!r}"
+        issues.append(Issue(file, field, detail["msg"].removeprefix("Value error, ") + shown))
+    return issues
 
 
 def _with_task_context(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,4 +134,4 @@ def _read_yaml(path: Traversable) -> Any:
     data = path.read_bytes()
     if len(data) > MAX_CARD_BYTES:
         raise ValueError(f"is {len(data)} bytes long, more than the {MAX_CARD_BYTES} that a card may have")
-    return yaml.load(data.decode("utf-8-sig"), Loader=_SafeLoader)  # noqa: S506 - CSafeLoader is safe_load in C
+    return yaml.load(data.decode("utf-8-sig"), Loader=SafeLoader)  # noqa: S506 - CSafeLoader is safe_load in C

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn, Self, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
@@ -65,7 +65,7 @@ class Licence(Card):
 
     id: Text
     name: Text
-    url: Url
+    url: Url | None = None
     commercial: bool
     share_alike: bool
     attribution: bool
@@ -183,6 +183,43 @@ class TaskCard(Card):
         return {label: key for key, label in self.labels.items()}[name]
 
 
+class Erratum(Card):
+    """One mistake of release 1.0, or a thing of its making that cannot be told any more, and what is done about it.
+
+    Attributes
+    ----------
+    id : str
+        Name of the erratum in kebab case, once a card.
+    affects : str
+        What a user of the release sees it in. ``names`` are those of labels and datasets, and how these are described.
+    release : str
+        What release 1.0 does.
+    here : str
+        What this package does.
+    repeatable : bool
+        Whether ``medimeta build --release-errata`` builds what the release has.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    affects: Literal["labels", "masks", "splits", "overlaps", "licence", "names", "counts"]
+    release: Text
+    here: Text
+    repeatable: bool = False
+
+    @model_validator(mode="after")
+    def _is_built_if_repeatable(self) -> Self:
+        if self.repeatable and self.affects not in ("labels", "masks"):
+            raise ValueError(f"a build repeats only what affects labels or masks, not {self.affects}")
+        return self
+
+
+def _with_ids_of_their_own(errata: tuple[Erratum, ...]) -> tuple[Erratum, ...]:
+    ids = [erratum.id for erratum in errata]
+    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+        raise ValueError(f"two errata are called {' and '.join(map(repr, twice))}")
+    return errata
+
+
 class DatasetCard(Card):
     """Everything that is known of a dataset without reading one image.
 
@@ -192,6 +229,9 @@ class DatasetCard(Card):
     >>> card = mm.dataset("oct")
     >>> card.samples.total, card.primary.target.word
     (109309, 'multi-class')
+
+    Cards of people's own data (see `medimeta.catalogue.own`) have no source, and may bring terms of their own, as
+    ``own_licence``.
     """
 
     id: Id
@@ -207,9 +247,11 @@ class DatasetCard(Card):
     overlap_exceptions: Annotated[dict[Id, Text], AfterValidator(FrozenDict)] = FrozenDict()
     primary_task: Text
     tasks: Annotated[tuple[TaskCard, ...], Field(min_length=1)]
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    sources: tuple[Source, ...] = ()
+    own_licence: Licence | None = None
     recipe: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
     notes: tuple[Text, ...] = ()
+    errata: Annotated[tuple[Erratum, ...], AfterValidator(_with_ids_of_their_own)] = ()
 
     @property
     def primary(self) -> TaskCard:
@@ -242,6 +284,10 @@ def consistency_problems(raw: Mapping[str, Any], licences: Mapping[str, Licence]
     totals = [_list_get(raw, field, "total") for field in ("samples", "original_samples")]
     if all(isinstance(total, int) for total in totals) and totals[0] != totals[1]:
         problems.append(("original_samples.total", f"is {totals[1]}, but samples.total is {totals[0]}"))
+    if raw.get("sources", ()) in ((), []):
+        problems.append(("sources", "must name at least one source"))
+    if raw.get("own_licence") is not None:
+        problems.append(("own_licence", "is for people's own data; add the licence to licences.yaml"))
     used = [("released_licence", raw.get("released_licence"))]
     sources = [source for source in _list(raw.get("sources")) if isinstance(source, dict)]
     used += [(f"sources.{index}.licence", source.get("licence")) for index, source in enumerate(sources)]

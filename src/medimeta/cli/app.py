@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from medimeta._version import __version__
-from medimeta.cli import benchmark, build, demo, list_datasets, show, train, verify
+from medimeta.cli import benchmark, build, demo, list_datasets, new, show, train, verify
 
 app = typer.Typer(
     name="medimeta",
@@ -46,3 +46,4 @@ app.command("benchmark", epilog="Example: medimeta benchmark --datasets bus,pbc 
     benchmark.command
 )
 app.command("demo", epilog="Example: medimeta demo --source ~/Downloads --out demo")(demo.command)
+app.command("new", epilog="Example: medimeta new ~/my_cells --out my_cells.yaml")(new.command)

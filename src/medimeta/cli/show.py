@@ -10,6 +10,7 @@ from medimeta.cli import options
 from medimeta.cli.console import console, print_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from medimeta.catalogue.catalogue import Catalogue
@@ -21,7 +22,7 @@ def command(
     json: options.Json = False,
     bibtex: Annotated[bool, typer.Option("--bibtex", help="Print what to cite, as BibTeX.")] = False,
 ) -> None:
-    """Show a dataset or a task: what it is, its terms, its overlaps, whom to cite."""
+    """Show a dataset or a task: what it is, its terms, its overlaps, the errata of its release, whom to cite."""
     from medimeta.catalogue.bibtex import bibtex as citations
     from medimeta.catalogue.catalogue import default_catalogue
     from medimeta.catalogue.views import dataset_details
@@ -47,7 +48,7 @@ def _print_card(card: DatasetCard, catalogue: Catalogue) -> None:
     screen = console()
     screen.print(f"[bold]{card.id}[/]  {card.name}", soft_wrap=True)
     screen.print(card.summary)
-    facts = Table.grid(padding=(0, 2))
+    facts = _facts()
     samples = card.samples
     facts.add_row("domain", card.domain)
     facts.add_row(
@@ -69,12 +70,36 @@ def _print_card(card: DatasetCard, catalogue: Catalogue) -> None:
     screen.print(facts)
     for note in card.notes:
         screen.print(f"- {note}")
+    if card.errata:
+        _print_errata(card, screen)
     table = Table(title="Tasks", title_justify="left")
     for column in ("task", "kind", "labels"):
         table.add_column(column)
     for task in card.tasks:
         table.add_row(task.name + (" (primary)" if task.primary else ""), task.target.word, _short(task))
     screen.print(table)
+
+
+def _facts() -> Table:
+    """Return a grid of names and facts; a URL that is too long is broken, not cut off."""
+    from rich.table import Table
+
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
+    return facts
+
+
+def _print_errata(card: DatasetCard, screen: Console) -> None:
+    screen.print("\n[italic]Errata of release 1.0[/]")
+    for erratum in card.errata:
+        screen.print(f"[bold]{erratum.id}[/]: affects {erratum.affects}")
+        facts = _facts()
+        facts.add_row("  release", erratum.release)
+        facts.add_row("  here", erratum.here)
+        facts.add_row("  repeatable", "yes, by build --release-errata" if erratum.repeatable else "no")
+        screen.print(facts)
+    screen.print()
 
 
 def _short(task: TaskCard, most: int = 8) -> str:

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile
 
-from medimeta.errors import DamagedSourceError
+from medimeta.errors import DamagedSourceError, MedimetaError
 
 MAX_MEMBER_BYTES = 2 * 1024**3  # the largest member of any original is a CT volume of about 1 GB
 MAX_MEMBERS = 2_000_000
 PIECE = 8 * 1024**2  # bytes read at a time where a member is streamed
 
 BROKEN = (BadZipFile, NotImplementedError, ValueError, IndexError)  # all seen of zipfile, on flipped bytes
-_JUNK_FOLDERS = frozenset({"__MACOSX"})
+JUNK_FOLDERS = frozenset({"__MACOSX"})
 _JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini"})
 
 
@@ -80,7 +80,7 @@ class Archive(ABC):
     def within(self, prefix: str) -> Archive:
         """Return the view of the same archive below a folder of it; `prefix` is empty or ends in ``/``."""
         inner, arguments = self.__reduce__()
-        return inner(*arguments[:-1], self.prefix + prefix)
+        return inner(*(*arguments[:-1], self.prefix + prefix))
 
     def read(self, member: str) -> bytes:
         """Return the bytes of a member.
@@ -119,10 +119,10 @@ class Archive(ABC):
         try:
             with self._open(self.prefix + member) as stream:
                 yield stream
+        except MedimetaError:  # many are ValueErrors too; the caller's own pass through here as well
+            raise
         except RuntimeError as error:  # a password, or (NotImplementedError) an unknown compression
             raise DamagedSourceError(f"{self.where(member)}: cannot be read ({error}).") from error
-        except DamagedSourceError:
-            raise
         except (*BROKEN, zlib.error, EOFError) as error:
             raise DamagedSourceError(f"{self.where(member)}: is damaged ({error}). Fetch the archive again.") from error
 
@@ -186,4 +186,4 @@ def junk(name: str) -> bool:
     (True, False)
     """
     parts = name.split("/")
-    return not _JUNK_FOLDERS.isdisjoint(parts[:-1]) or parts[-1].startswith("._") or parts[-1].casefold() in _JUNK_NAMES
+    return not JUNK_FOLDERS.isdisjoint(parts[:-1]) or parts[-1].startswith("._") or parts[-1].casefold() in _JUNK_NAMES

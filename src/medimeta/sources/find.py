@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medimeta.errors import SourceError, SourceNotFoundError, bullet_list
-from medimeta.sources.archive import Archive
+from medimeta.sources.archive import JUNK_FOLDERS, Archive
 from medimeta.sources.folder import FolderArchive
 from medimeta.sources.mounted import MountedArchive
 from medimeta.sources.zipped import ZipArchive
@@ -52,7 +52,7 @@ class Part:
     def wanted(self) -> str:
         """Say what was looked for."""
         names = " or ".join(self.archives)
-        inside = f"{', '.join(sorted(self.children))} side by side" if self.children else ""
+        inside = ", ".join(sorted(self.children)) + (" side by side" if len(self.children) > 1 else "")
         below = f"the folder {self.folder}" if self.folder else ""
         tree = " with ".join(part for part in (below, inside) if part)
         return " or ".join(part for part in (names and f"the archive {names}", tree) if part)
@@ -155,9 +155,16 @@ class _Finder:
         self._trees: dict[Archive, dict[str, _Names]] = {}
 
     def find(self, part: Part) -> Archive | None:
+        found = self._find(part, len(part.children))
+        if found is None and self.lenient and part.folder:  # a whole tree comes before one that lacks something
+            found = self._find(part, 1)
+        return found
+
+    def _find(self, part: Part, enough: int) -> Archive | None:
+        """Return the tree that holds so many of the part's children."""
         if not self.path.is_dir():
-            return self._in_zip(open_archive(self.path), part)
-        found = self._search(part, lambda prefix: _listed(self.path / prefix), self.path.resolve().name)
+            return self._in_zip(open_archive(self.path), part, enough)
+        found = _search(part, enough, lambda prefix: _listed(self.path / prefix), self.path.resolve().name)
         if found is not None:
             return FolderArchive(self.path / found)
         wanted = {name.casefold() for name in part.archives}
@@ -165,50 +172,53 @@ class _Finder:
         # Renamed downloads come second: a zip that is not readable is not ours to complain about.
         for file in sorted(files, key=lambda file: file.name.casefold() not in wanted):
             archive = open_archive(file) if file.name.casefold() in wanted else _if_readable(file)
-            view = None if archive is None else self._in_zip(archive, part)
+            view = None if archive is None else self._in_zip(archive, part, enough)
             if view is not None:
                 return view
         return None
 
-    def _in_zip(self, archive: Archive, part: Part) -> Archive | None:
+    def _in_zip(self, archive: Archive, part: Part, enough: int) -> Archive | None:
         """Search a zip, then the zips that lie in it."""
-        view = self._in_one_zip(archive, part, archive.path.stem)
+        view = self._in_one_zip(archive, part, enough, archive.path.stem)
         if view is not None:
             return view
         wanted = {name.casefold() for name in part.archives}
         for member in archive.members:
             name = member.rpartition("/")[2]
             if name.casefold() in wanted and member.count("/") <= DEPTH:
-                view = self._in_one_zip(ZipArchive(archive.path, archive.prefix + member), part, Path(name).stem)
+                inner = ZipArchive(archive.path, archive.prefix + member)
+                view = self._in_one_zip(inner, part, enough, Path(name).stem)
                 if view is not None:
                     return view
         return None
 
-    def _in_one_zip(self, archive: Archive, part: Part, stem: str) -> Archive | None:
+    def _in_one_zip(self, archive: Archive, part: Part, enough: int, stem: str) -> Archive | None:
         if archive not in self._trees:
             self._trees[archive] = _tree(archive.members)
         tree = self._trees[archive]
-        found = self._search(part, lambda prefix: tree.get(prefix, ([], set())), stem)
+        found = _search(part, enough, lambda prefix: tree.get(prefix, ([], set())), stem)
         return None if found is None else archive.within(found)
 
-    def _search(self, part: Part, listed: Callable[[str], _Names], top: str) -> str | None:
-        """Return the prefix of the shallowest folder that is the part, searching level by level."""
-        level = [""]
-        for _ in range(DEPTH + 1):
-            for prefix in level:
-                if self._matches(part, [top, *prefix.split("/")[:-1]], listed(prefix)[1]):
-                    return _innermost(part, prefix, listed)
-            level = [f"{prefix}{folder}/" for prefix in level for folder in listed(prefix)[0]]
-        return None
 
-    def _matches(self, part: Part, above: list[str], names: set[str]) -> bool:
-        folder = _plain(part.folder)
-        if not part.children:
-            return _plain(above[-1]) == folder and bool(names)
-        if folder and folder not in map(_plain, above):
-            return False
-        enough = 1 if self.lenient and folder else len(part.children)
-        return len(part.children & names) >= enough
+def _search(part: Part, enough: int, listed: Callable[[str], _Names], top: str) -> str | None:
+    """Return the prefix of the shallowest folder that is the part, searching level by level."""
+    level = [""]
+    for _ in range(DEPTH + 1):
+        # Of trees side by side, one of the name itself comes before one that only lies below such a folder.
+        for prefix in sorted(level, key=lambda prefix: _plain(prefix.split("/")[-2:][0]) != _plain(part.folder)):
+            if _matches(part, enough, [top, *prefix.split("/")[:-1]], listed(prefix)[1]):
+                return _innermost(part, prefix, listed)
+        level = [f"{prefix}{folder}/" for prefix in level for folder in listed(prefix)[0]]
+    return None
+
+
+def _matches(part: Part, enough: int, above: list[str], names: set[str]) -> bool:
+    folder = _plain(part.folder)
+    if not part.children:  # a folder called like the archive that holds just the archive is none
+        return _plain(above[-1]) == folder and bool(names.difference(name.casefold() for name in part.archives))
+    if folder and folder not in map(_plain, above):
+        return False
+    return len(part.children & names) >= enough
 
 
 def _innermost(part: Part, prefix: str, listed: Callable[[str], _Names]) -> str:
@@ -240,10 +250,14 @@ def _tree(members: tuple[str, ...]) -> dict[str, _Names]:
 def _listed(folder: Path) -> _Names:
     try:
         with os.scandir(folder) as entries:
-            found = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
+            found = [(entry.name, _is_folder(entry)) for entry in entries if not _hidden(entry.name)]
     except PermissionError:
         return [], set()
     return sorted(name for name, is_folder in found if is_folder), {name.casefold() for name, _ in found}
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name in JUNK_FOLDERS
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

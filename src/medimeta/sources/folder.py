@@ -58,11 +58,17 @@ class FolderArchive(Archive):
     @contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:
         self._size(name)  # says what is missing
-        with self._path(name).open("rb") as file:
+        path = self._path(name)
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise SourceError(f"{path}: cannot be read ({error.strerror}).") from error
+        with file:
             yield file
 
     def file(self, member: str) -> Path | None:
-        """Return the file that is the member."""
+        """Return the file that is the member; raises SourceNotFoundError where there is none."""
+        self.size(member)
         return self._path(self.prefix + member)
 
     def state(self, members: Iterable[str]) -> str:

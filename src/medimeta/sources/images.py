@@ -11,6 +11,31 @@ from medimeta.errors import DamagedSourceError
 
 FORMATS = ("PNG", "JPEG", "TIFF")  # of the originals; others would start Ghostscript or rarely used decoders
 MAX_PIXELS = 100_000_000  # the largest original is a mammogram of about 40 megapixels
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+
+
+def is_image(member: str) -> bool:
+    """Whether a member is called like an image file; hidden ones are not.
+
+    Examples
+    --------
+    >>> is_image("NEL/NEL025.JPG"), is_image("neutrophil/.DS_169665.jpg"), is_image("readme.txt")
+    (True, False, False)
+    """
+    name = member.rpartition("/")[2].casefold()
+    return name.endswith(SUFFIXES) and not name.startswith(".")
+
+
+def without_suffix(name: str) -> str:
+    """Return a name without the extension of an image file, where it has one.
+
+    Examples
+    --------
+    >>> without_suffix("NEL/NEL025.JPG"), without_suffix("1.0_Original_Fundus_Images")
+    ('NEL/NEL025', '1.0_Original_Fundus_Images')
+    """
+    suffix = next((suffix for suffix in SUFFIXES if name.casefold().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)]
 
 
 def decode(data: bytes, where: str) -> Image.Image:

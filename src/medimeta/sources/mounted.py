@@ -46,7 +46,9 @@ class MountedArchive(Archive):
         """Return a digest of the states of all archives."""
         own: dict[str, list[str]] = {mount: [] for mount in self.mounts}
         for member in members:
-            mount, _, rest = (self.prefix + member).partition("/")
+            name = self.prefix + member
+            self._own(name)  # says what is of no archive
+            mount, _, rest = name.partition("/")
             own[mount].append(rest)
         lines = (f"{mount} {self.mounts[mount].state(own[mount])}" for mount in sorted(own))
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()

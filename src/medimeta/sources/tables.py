@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,9 +18,10 @@ from medimeta.sources.archive import Archive
 
 MAX_CELL_BYTES = 1_000_000
 MAX_XLSX_ROWS = 1_000_000
+MAX_XLSX_BYTES = 256 * 1024**2  # unpacked
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One row: cells by column, and where they stand.
 
@@ -120,19 +123,16 @@ def read_csv(
     """
     data = source.read(member)
     where = source.where(member)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")  # tables saved by spreadsheet programs; every byte means something there
+    # Tables saved by spreadsheet programs are latin-1, where every byte means something.
+    text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig" if _is_utf8(data) else "latin-1", newline="")
     previous = csv.field_size_limit(MAX_CELL_BYTES)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        lines = [(reader.line_num, cells) for cells in reader]
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        return make_table(where, ((reader.line_num, cells) for cells in reader), columns, key=key, rename=rename)
     except csv.Error as error:
         raise TableError(f"{where}: is not a table of comma-separated values ({error}).") from error
     finally:
         csv.field_size_limit(previous)
-    return make_table(where, lines, columns, key=key, rename=rename)
 
 
 def read_xlsx(
@@ -146,18 +146,25 @@ def read_xlsx(
     """Read the first sheet of a spreadsheet; see `read_csv`. Whole numbers read as whole, whatever their format."""
     openpyxl = require("openpyxl")
     where = source.where(member)
+    data = source.read(member)
     try:
-        book = openpyxl.load_workbook(io.BytesIO(source.read(member)), read_only=True, data_only=True)
-        sheet = book.worksheets[0]
-        lines = [
-            (number, [_cell_text(value) for value in values])
-            for number, values in enumerate(sheet.iter_rows(values_only=True, max_row=MAX_XLSX_ROWS), 1)
-        ]
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            if (size := sum(info.file_size for info in packed.infolist())) > MAX_XLSX_BYTES:
+                raise ValueError(f"{size:,} bytes unpacked, more than the {MAX_XLSX_BYTES:,} that a table may have")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of styles and the like that it does not know
+            book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # what a file says of its size may be wrong, and would cut rows off
+            lines = [
+                [_cell_text(value) for value in values]
+                for values in sheet.iter_rows(max_row=MAX_XLSX_ROWS, values_only=True)
+            ]
     except Exception as error:
-        if isinstance(error, OSError) and isinstance(error, TableError):
-            raise
         raise TableError(f"{where}: is not a spreadsheet that can be read ({error}).") from error
-    return make_table(where, lines, columns, key=key, rename=rename)
+    width = max(map(len, lines), default=0)
+    padded = (cells + [""] * (width - len(cells)) for cells in lines)  # empty cells at the end of a row are not stored
+    return make_table(where, enumerate(padded, 1), columns, key=key, rename=rename)
 
 
 def make_table(
@@ -169,11 +176,12 @@ def make_table(
     rename: Callable[[str], str] = same_name,
 ) -> Table:
     """Make a table of lines that were read, the first of which names the columns; see `read_csv`."""
-    filled = [(number, [_clean(cell) for cell in cells]) for number, cells in lines]
-    filled = [(number, cells) for number, cells in filled if any(cells)]
-    if not filled:
+    cleaned = ((number, [_clean(cell) for cell in cells]) for number, cells in lines)
+    filled = ((number, cells) for number, cells in cleaned if any(cells))
+    _, first = next(filled, (0, []))
+    if not first:
         raise TableError(f"{where}: is empty.")
-    head = [rename(name) for name in filled[0][1]]
+    head = [rename(name) for name in first]
     while head and not head[-1]:  # a comma too many at the end of lines
         head.pop()
     problems = [f"{where}: has no column {name!r}" for name in columns if name not in head]
@@ -184,11 +192,13 @@ def make_table(
         )
     rows: list[Row] = []
     seen: dict[tuple[str, ...], int] = {}
-    for number, cells in filled[1:]:
+    shared: dict[str, str] = {}  # a long table says the same in many cells: each text is held once
+    for number, cells in filled:
         if len(cells) < len(head) or any(cells[len(head) :]):
             problems.append(f"{where}, line {number}: has {len(cells)} cells, the head has {len(head)}")
             continue
-        row = Row(f"{where}, line {number}", dict(zip(head, cells, strict=False)))
+        texts = (shared.setdefault(cell, cell) for cell in cells)
+        row = Row(f"{where}, line {number}", dict(zip(head, texts, strict=False)))
         values = tuple(row[column] for column in key)
         if key and values in seen:
             named = ", ".join(f"{column} {value}" for column, value in zip(key, values, strict=True))
@@ -199,6 +209,14 @@ def make_table(
     if problems:
         raise problems_error(TableError, f"{where}: has rows that cannot be used.", problems)
     return Table(where, tuple(head), tuple(rows))
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _clean(cell: str) -> str:

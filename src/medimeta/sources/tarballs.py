@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import tarfile
-import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from typing import IO
 
 from medimeta.errors import DamagedSourceError
 from medimeta.sources.archive import MAX_MEMBERS, PIECE, Archive, junk
@@ -29,47 +29,87 @@ def stream_tarball(source: Archive, member: str) -> Iterator[tuple[str, bytes]]:
         The tarball is cut short or corrupt, holds a link or a device, or a name that leads out of it, or more or
         larger files than any original.
     """
-    for where, info, tar in _entries(source, member):
-        file = tar.extractfile(info)
-        data = b"" if file is None else file.read()
-        if len(data) != info.size:
-            raise DamagedSourceError(f"{where}: stops short: {len(data):,} of {info.size:,} bytes. Fetch it again.")
-        yield info.name.removeprefix("./"), data
+    return _files(source, member, read=True)
 
 
 def tarball_names(source: Archive, member: str) -> list[str]:
     """Return the names of all files of a tarball; reads it whole. Raises as `stream_tarball` does."""
-    return [info.name.removeprefix("./") for _, info, _ in _entries(source, member)]
+    return [name for name, _ in _files(source, member, read=False)]
 
 
-def _entries(source: Archive, member: str) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
+def _files(source: Archive, member: str, *, read: bool) -> Iterator[tuple[str, bytes]]:
     where = source.where(member)
     with source.open(member) as stream:
         try:
             # gzip's own reader, as tarfile's leaves the checksum at the end unread.
-            with gzip.GzipFile(fileobj=stream) as plain, tarfile.open(fileobj=plain, mode="r|", bufsize=BUFFER) as tar:
+            with _Metered(stream, where) as plain, tarfile.open(fileobj=plain, mode="r|", bufsize=BUFFER) as tar:
                 for count, info in enumerate(tar):
                     if count >= MAX_MEMBERS:
                         raise DamagedSourceError(f"{where}: has more than {MAX_MEMBERS:,} members.")
-                    _check(info, where)
-                    if info.isfile() and not junk(info.name):
-                        yield f"{where}: {info.name}", info, tar
-                while plain.read(PIECE):
-                    pass
-        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+                    name = _checked(info, where)
+                    if info.isfile() and not junk(name):
+                        yield name, _read(tar, info, f"{where}: {name}") if read else b""
+                    plain.refill()
+                _expect_end(tar, where)
+        except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
             raise DamagedSourceError(
                 f"{where}: is cut short or damaged ({error or type(error).__name__}). Fetch it again."
             ) from error
 
 
-def _check(info: tarfile.TarInfo, where: str) -> None:
-    path = PurePosixPath(info.name)
-    if path.is_absolute() or ".." in path.parts:
+class _Metered(gzip.GzipFile):
+    """A compressed stream of which no more is read at a time than one file may need.
+
+    tarfile reads long names and the like whole, whatever length the tarball says, before it shows the member.
+    """
+
+    def __init__(self, stream: IO[bytes], where: str) -> None:
+        super().__init__(fileobj=stream, mode="rb")
+        self.where = where
+        self.refill()
+
+    def refill(self) -> None:
+        self.left = MAX_FILE_BYTES + 4 * BUFFER
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise DamagedSourceError(
+                f"{self.where}: holds more than {MAX_FILE_BYTES:,} bytes between two files. Do not trust it."
+            )
+        return data
+
+
+def _checked(info: tarfile.TarInfo, where: str) -> str:
+    """Return the name of a member, with forward slashes; refuse what no original has."""
+    name = info.name.replace("\\", "/")
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or ":" in name.split("/", 1)[0]:
         raise DamagedSourceError(f"{where}: the member {info.name!r} leads out of the archive. Do not trust it.")
+    if not name.isascii() and name.encode(errors="ignore").decode() != name:
+        raise DamagedSourceError(f"{where}: the name of the member {info.name!a} is not Unicode.")
     if not (info.isfile() or info.isdir()):
         raise DamagedSourceError(f"{where}: the member {info.name!r} is a link or a device. Do not trust it.")
-    if info.size > MAX_FILE_BYTES:
+    if not 0 <= info.size <= MAX_FILE_BYTES:
         raise DamagedSourceError(
-            f"{where}: the member {info.name!r} is {info.size:,} bytes long, more than the {MAX_FILE_BYTES:,} that "
-            f"a file of a tarball may have."
+            f"{where}: the member {info.name!r} is {info.size:,} bytes long; expected no more than the "
+            f"{MAX_FILE_BYTES:,} that a file of a tarball may have."
         )
+    return name.removeprefix("./")
+
+
+def _read(tar: tarfile.TarFile, info: tarfile.TarInfo, where: str) -> bytes:
+    file = tar.extractfile(info)
+    data = b"" if file is None else file.read()
+    if len(data) != info.size:
+        raise DamagedSourceError(f"{where}: stops short: {len(data):,} of {info.size:,} bytes. Fetch it again.")
+    return data
+
+
+def _expect_end(tar: tarfile.TarFile, where: str) -> None:
+    """Read on to the checksum of the stream; tarfile takes a damaged header for the end, and says nothing."""
+    rest = tar.fileobj
+    while rest is not None and (piece := rest.read(PIECE)):
+        if piece.strip(b"\0"):
+            raise DamagedSourceError(f"{where}: is damaged: a member's header does not read. Fetch it again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from medimeta.catalogue.schema import DatasetCard, TaskCard, normalised
-from medimeta.errors import DamagedStoreError, unknown_name
+from medimeta.catalogue.catalogue import default_catalogue
+from medimeta.catalogue.own import UNSPECIFIED, own_terms
+from medimeta.catalogue.schema import DatasetCard, Licence, Samples, TaskCard, normalised
+from medimeta.errors import DamagedStoreError, UnknownNameError, unknown_name
 from medimeta.store import layout
 
 MAX_INFO_BYTES = 4_000_000
@@ -61,6 +64,40 @@ class DatasetInfo:
                 return task
         raise unknown_name(f"task of {self.id}", name, [task.name for task in self.tasks])
 
+    def card(self) -> DatasetCard:
+        """Return the card of a dataset that the catalogue does not have, as far as the file tells it.
+
+        Raises
+        ------
+        DamagedStoreError
+            The file does not say how many samples there are.
+        """
+        said = self.raw
+        licence, terms = str(said.get("license") or UNSPECIFIED), said.get("license_terms")
+        counts, original = (
+            {"total": said.get("total_num_samples"), **_mapping(said.get(key))}
+            for key in ("splits_num_samples", "original_splits_num_samples")
+        )
+        try:
+            return DatasetCard(
+                id=self.id,
+                name=self.name,
+                domain=self.domain,
+                channels=self.channels,
+                summary=str(said.get("description") or self.name),
+                released_licence=licence,
+                own_licence=Licence.model_validate(terms) if terms else own_terms(licence),
+                samples=Samples.model_validate(counts),
+                original_samples=Samples.model_validate(original),
+                primary_task=self.tasks[0].name,
+                tasks=self.tasks,
+                recipe=said.get("recipe"),
+                notes=said.get("notes") or (),
+            )
+        except ValidationError as error:
+            problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_url=False)]
+            raise DamagedStoreError(f"{layout.INFO} of {self.id}: {'; '.join(problems)}.") from None
+
 
 def info_text(card: DatasetCard, size: int, counts: Mapping[str, int], original_counts: Mapping[str, int]) -> str:
     """Return the text of ``info.yaml`` for a dataset built from a card."""
@@ -86,6 +123,9 @@ def info_text(card: DatasetCard, size: int, counts: Mapping[str, int], original_
             for source in card.sources
         ],
     }
+    if not card.sources:  # own data: no catalogue holds the rest of its card
+        raw |= {"recipe": card.recipe, "notes": list(card.notes)}
+        raw |= {} if card.own_licence is None else {"license_terms": card.own_licence.model_dump()}
     return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -125,6 +165,55 @@ def read_info(folder: Path) -> DatasetInfo:
         tasks=_tasks(path, raw),
         raw=raw,
     )
+
+
+def known_dataset(name: str, root: str | os.PathLike[str] | None = None) -> DatasetCard:
+    """Return the card of a dataset of the catalogue or, else, of one that lies below the root.
+
+    Parameters
+    ----------
+    name : str
+        Id; spaces, ``_`` and ``-`` are the same and case is ignored.
+    root : path, optional
+        Root folder; else ``$MEDIMETA_ROOT``, else ``./data``.
+
+    Raises
+    ------
+    UnknownNameError
+        Neither has such a dataset.
+    DamagedStoreError
+        It lies below the root, but its ``info.yaml`` does not read.
+    """
+    try:
+        return default_catalogue().dataset(name)
+    except UnknownNameError:
+        place = layout.default_root(root)
+        for folder in sorted(place.iterdir()) if place.is_dir() else ():
+            if normalised(folder.name) == normalised(name) and (folder / layout.INFO).is_file():
+                return read_info(folder).card()
+        raise
+
+
+def known_task(name: str, root: str | os.PathLike[str] | None = None) -> TaskCard:
+    """Return the card of a task, named ``dataset/task``, or by its dataset alone for the primary task.
+
+    Raises
+    ------
+    UnknownNameError, DamagedStoreError
+        See `known_dataset`.
+    """
+    dataset, slash, task = name.partition("/")
+    card = known_dataset(dataset, root)
+    if not slash:
+        return card.primary
+    for candidate in card.tasks:
+        if normalised(candidate.name) == normalised(task):
+            return candidate
+    raise unknown_name(f"task of {card.id}", task, [candidate.name for candidate in card.tasks])
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return {str(key): each for key, each in value.items()} if isinstance(value, Mapping) else {}
 
 
 def _tasks(path: Path, raw: Mapping[str, Any]) -> tuple[TaskCard, ...]:

@@ -9,9 +9,15 @@ from medimeta.catalogue.schema import DatasetCard, Licence
 def licence_text(card: DatasetCard) -> str:
     """Return the text of ``LICENSE``: the released licence, then each source with its own terms."""
     catalogue = default_catalogue()
+    released = catalogue.licences_of(card)[0]
+    if not card.sources:
+        return (
+            f"{card.name} ({card.id}), in the format of MedIMeta; no dataset of its release.\n\n{_terms(released)}\n\n"
+            f"Commercial use: {'allowed' if released.commercial else 'not allowed'}.\n"
+        )
     parts = [
         f"{card.name} ({card.id}), a dataset of MedIMeta.",
-        "Released as:\n" + _terms(catalogue.licence(card.released_licence)),
+        "Released as:\n" + _terms(released),
         "Made from the following sources. Their terms hold as well; the strictest decides.",
     ]
     for source in card.sources:
@@ -26,4 +32,5 @@ def licence_text(card: DatasetCard) -> str:
 
 
 def _terms(licence: Licence) -> str:
-    return f"{licence.name} ({licence.id})\n{licence.url}\n{licence.terms}"
+    title = licence.name if licence.name == licence.id else f"{licence.name} ({licence.id})"
+    return "\n".join(part for part in (title, licence.url, licence.terms) if part)

@@ -175,9 +175,9 @@ def find_dataset(name: str, root: Path) -> Path:
         if normalised(folder.name) == normalised(name):
             return folder
     known = default_catalogue().datasets()
+    here = ", ".join(folder.name for folder in built) or "no dataset"
     for card in known:
         if normalised(card.id) == normalised(name):
-            here = ", ".join(folder.name for folder in built) or "no dataset"
             if (root / layout.INFO).is_file():
                 way_out = f"{root} is itself a dataset: pass the folder that holds it, --root {root.absolute().parent}"
             elif card.recipe is None:
@@ -185,7 +185,8 @@ def find_dataset(name: str, root: Path) -> Path:
             else:
                 way_out = f"Build it with: medimeta build {card.id} --source PATH --root {root}"
             raise DatasetNotFoundError(f"{root / card.id}: is not there (under {root} there is {here}). {way_out}")
-    raise unknown_name("dataset", name, [*(card.id for card in known), *(folder.name for folder in built)])
+    names = [*(card.id for card in known), *(folder.name for folder in built)]
+    raise unknown_name("dataset", name, names, hint=f"Under {root} there is {here}.")
 
 
 def open_dataset(name: str, root: str | os.PathLike[str] | None = None) -> StoredDataset:

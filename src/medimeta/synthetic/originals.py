@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from medimeta._optional import require
@@ -20,6 +21,22 @@ SMALLEST = 5  # images per class that still reach every split
 def available() -> tuple[str, ...]:
     """Return the ids of the datasets whose originals can be imitated: those that can be built."""
     return tuple(card.id for card in default_catalogue().datasets() if card.recipe is not None)
+
+
+def write_originals(
+    datasets: Iterable[str], folder: str | os.PathLike[str], *, images_per_class: int = 20, seed: int = 0
+) -> tuple[Path, ...]:
+    """Write the synthetic originals of several datasets into one folder; what several are made of is written once.
+
+    Examples
+    --------
+    >>> [path.name for path in write_originals(["oct", "pneumonia"], getfixture("tmp_path"), images_per_class=5)]
+    ['ZhangLabData.zip']
+    """
+    catalogue = default_catalogue()
+    first = {catalogue.dataset(name).recipe: name for name in reversed(tuple(datasets))}
+    paths = [write_original(name, folder, images_per_class=images_per_class, seed=seed) for name in first.values()]
+    return tuple(path for written in reversed(paths) for path in written)
 
 
 def write_original(
