@@ -56,7 +56,8 @@ def test_the_shallowest_tree_is_taken(zipped, extracted):
 
 def test_a_folder_of_the_same_names_left_by_a_mac_is_not_taken(zipped, extracted):
     for packed in (zipped, extracted):
-        check(find_original(packed(below("__MACOSX/") | below("x/y/")), ORIGINAL))
+        left = below("__MACOSX/", dict.fromkeys(MEMBERS, b"of a mac"))
+        check(find_original(packed(left | below("x/y/")), ORIGINAL))
 
 
 def test_other_files_beside_it_do_not_matter(zipped, tmp_path):
@@ -64,6 +65,12 @@ def test_other_files_beside_it_do_not_matter(zipped, tmp_path):
     (tmp_path / "b notes.zip.txt").write_text("no zip")
     zipped({"readme.txt": b""}, "c other.zip")
     zipped(below("x/"), "d renamed.zip")
+    check(find_original(tmp_path, ORIGINAL))
+
+
+def test_the_archive_of_the_right_name_comes_before_others_that_hold_the_same(zipped, tmp_path):
+    zipped(below("x/", dict.fromkeys(MEMBERS, b"other")), "A copy.zip")
+    zipped(below("x/"), "dataset_busi.zip")
     check(find_original(tmp_path, ORIGINAL))
 
 

@@ -6,16 +6,20 @@ import hashlib
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from medimeta.building.journal import Entry, Journal, checked
 from medimeta.building.plan import Plan
+from medimeta.building.publish import remove
 from medimeta.building.render import RenderedSample
 from medimeta.recipes.recipe import Pixels
 from medimeta.store.manifest import SourceDigest
 from medimeta.store.table import SampleTable
-from medimeta.store.writer import DatasetWriter
+from medimeta.store.writer import DatasetWriter, can_go_on
+
+JOURNAL = "journal.jsonl"
 
 
 @dataclass
@@ -50,12 +54,21 @@ class Assembly:
 
     def __init__(self, plan: Plan, digest: str, folder: Path, size: int) -> None:
         self.plan = plan
-        self.journal = Journal(folder / "journal.jsonl", digest)
-        going_on = bool(self.journal.finished.entries)
-        self.writer = DatasetWriter(folder / "dataset", plan.card, len(plan.samples), size, resume=going_on)
-        found = checked(self.journal.finished, self.writer.read_image, self.writer.folder)
+        dataset, count = folder / "dataset", len(plan.samples)
+        with ExitStack() as opened:
+            self.journal = Journal(folder / JOURNAL, digest)
+            opened.callback(self.journal.close)
+            going_on = bool(self.journal.finished.entries) and can_go_on(dataset, plan.card, count, size)
+            if not going_on:  # whatever lies here is of another plan, or was published already but for its journal
+                self.journal.restart()
+                remove(dataset)
+            self.writer = DatasetWriter(dataset, plan.card, count, size, resume=going_on)
+            opened.callback(self.writer.close)
+            found = checked(self.journal.finished, self.writer.read_image, dataset)
+            opened.pop_all()
+        self._names = _names(plan)
         self._entries = found.entries
-        self._members = {**plan.tables, **found.members}
+        self._members = found.members
         self.resumed = len(self._entries)
         self.writer.already_written(self._entries)
 
@@ -83,9 +96,10 @@ class Assembly:
                     warnings=sample.warnings,
                 )
             )
-        self.journal.add(entries, members)
+        own = {member: sha256 for member, sha256 in members.items() if member in self._names}
+        self.journal.add(entries, own)
         self._entries.update((entry.index, entry) for entry in entries)
-        self._members.update(members)
+        self._members.update(own)
 
     def tally(self) -> Tally:
         """Count over the finished samples."""
@@ -113,13 +127,29 @@ class Assembly:
 
     def source_digest(self, name: str) -> SourceDigest:
         """Return the digest of everything that was read of the original called `name`."""
-        lines = [f"{member} {sha256}\n" for member, sha256 in sorted(self._members.items())]
+        read = [(self._names[member], sha256) for member, sha256 in self._members.items()]
+        lines = [f"{name} {sha256}\n" for name, sha256 in sorted([*self.plan.tables.items(), *read])]
         return SourceDigest(name=name, members=len(lines), sha256=hashlib.sha256("".join(lines).encode()).hexdigest())
 
     def close(self) -> None:
         """Close all files."""
         self.writer.close()
         self.journal.close()
+
+
+def _names(plan: Plan) -> dict[str, str]:
+    """Return the names by which members go in the digest of the source; an image goes by its (first) original path.
+
+    It is then the same for an archive, a stream and a folder; and it holds what the dataset is made of, not what chunks
+    happened to be read together.
+    """
+    names: dict[str, str] = {}
+    for sample in plan.samples:
+        names.setdefault(sample.member, sample.original_filepath)
+    for sample in plan.samples:
+        for mask in sample.masks:
+            names.setdefault(mask, mask)
+    return names
 
 
 def by_dataset(samples: Sequence[RenderedSample]) -> dict[str, list[RenderedSample]]:

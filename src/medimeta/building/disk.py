@@ -35,6 +35,17 @@ def check_free(root: Path, plans: Sequence[Plan], needed: int) -> None:
     free = free_bytes(root)
     if free < needed:
         raise StoreError(
-            f"{root}: has no room for {', '.join(plan.card.id for plan in plans)}: needs {needed / 1e9:.1f} GB, "
-            f"{free / 1e9:.1f} GB are free. Free some, pass another --root, or build at a smaller --size."
+            f"{root}: has no room for {', '.join(plan.card.id for plan in plans)}: needs {room(needed)}, "
+            f"{room(free)} are free. Free some, pass another --root, or build at a smaller --size."
         )
+
+
+def room(count: int) -> str:
+    """Return a number of bytes for people.
+
+    Examples
+    --------
+    >>> room(2_400_000), room(48_000_000_000)
+    ('2.4 MB', '48.0 GB')
+    """
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

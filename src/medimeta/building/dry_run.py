@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from medimeta.building.disk import free_bytes, needed_bytes
+from medimeta.building.disk import free_bytes, needed_bytes, room
 from medimeta.building.plan import Plan, make_plans
 from medimeta.building.settings import DEFAULT_SIZE, Settings
 from medimeta.building.sources import find_passes
@@ -67,8 +67,7 @@ class BuildPlan:
             f"{self.dataset}: would build {self.samples:,} images of {self.size}x{self.size} ({splits})",
             f"  from {self.source}",
             f"  into {self.folder}{', which is there already (--overwrite replaces it)' if self.exists else ''}",
-            f"  needs {_room(self.needed_bytes)}, {_room(self.free_bytes)} are free"
-            f"{'' if self.fits else ': TOO LITTLE'}",
+            f"  needs {room(self.needed_bytes)}, {room(self.free_bytes)} are free{'' if self.fits else ': TOO LITTLE'}",
         ]
         for title, problems in (
             ("counts depart from the release's:", self.departures),
@@ -141,7 +140,3 @@ def _describe(plan: Plan, source: Path, settings: Settings) -> BuildPlan:
         dropped=plan.dropped,
         left_out=plan.left_out,
     )
-
-
-def _room(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -11,14 +11,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from medimeta._optional import require
 from medimeta._processors import usable_processors
 from medimeta._version import __version__
-from medimeta.building.assembly import Assembly, by_dataset
+from medimeta.building.assembly import JOURNAL, Assembly, by_dataset
 from medimeta.building.chunks import Chunk, chunk_length, make_chunks
 from medimeta.building.disk import check_free, needed_bytes
 from medimeta.building.executors import Workers, open_workers, run_jobs
+from medimeta.building.journal import has_finished
 from medimeta.building.plan import Plan, make_plans
 from medimeta.building.problems import keep_problems
 from medimeta.building.publish import locked, partial_folder, publish, refuse_existing, remove, workplace
@@ -28,7 +30,13 @@ from medimeta.building.settings import DEFAULT_SIZE, Settings
 from medimeta.building.slabs import Slabs
 from medimeta.building.sources import Pass, check_unchanged, find_passes, plan_digest, source_state
 from medimeta.catalogue.schema import SPLITS
-from medimeta.errors import DamagedSourceError, SourceNotFoundError, problems_error
+from medimeta.errors import (
+    DamagedSourceError,
+    SourceChangedError,
+    SourceError,
+    SourceNotFoundError,
+    problems_error,
+)
 from medimeta.recipes.recipe import Pixels, Sample
 from medimeta.store import layout
 from medimeta.store.manifest import Manifest
@@ -137,7 +145,6 @@ def _build_pass(found: Pass, settings: Settings, pool: Workers, progress: Progre
             for plan in plans:
                 building.open(plan, held)
             building.render(pool)
-            check_unchanged(found.source, plans, state)
             manifests = [building.finish(assembly) for assembly in building.assemblies.values()]
         finally:
             building.close()
@@ -174,11 +181,13 @@ class _Building:
         self._settings = settings
         self._state = state
         self._progress = progress
+        self._folders: list[Path] = []
         self.assemblies: dict[str, Assembly] = {}
 
     def open(self, plan: Plan, held: ExitStack) -> None:
         """Open the place where a dataset is made, with what a broken build left in it."""
         folder = held.enter_context(workplace(self._settings.root, plan.card.id))
+        self._folders.append(folder)
         digest = plan_digest(plan, self._found.recipe, self._settings, self._state)
         assembly = Assembly(plan, digest, folder, self._settings.size)
         self.assemblies[plan.card.id] = assembly
@@ -186,13 +195,34 @@ class _Building:
 
     def close(self) -> None:
         """Close all files, and remove the places in which nothing is finished."""
-        for dataset, assembly in self.assemblies.items():
+        for assembly in self.assemblies.values():
             assembly.close()
-            if not assembly.done:
-                remove(partial_folder(self._settings.root, dataset))
+        for folder in self._folders:
+            if not has_finished(folder / JOURNAL):
+                remove(folder)
 
     def render(self, pool: Workers) -> None:
-        """Have everything rendered that is not finished, and place it."""
+        """Have everything rendered that is not finished, and place it.
+
+        An original that changed meanwhile explains whatever else went wrong, so that is told first.
+        """
+        try:
+            self._render(pool)
+        except SourceError:
+            self._check_unchanged()
+            raise
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        try:
+            check_unchanged(self._found.source, self._plans, self._state)
+        except SourceChangedError:
+            # Part of what is finished is of the new state. If the old one came back, it must not count.
+            for assembly in self.assemblies.values():
+                assembly.journal.restart()
+            raise
+
+    def _render(self, pool: Workers) -> None:
         outcome = _Outcome([], [])
         settings, recipe, source = self._settings, self._found.recipe, self._found.source
         done = {dataset: frozenset(assembly.done) for dataset, assembly in self.assemblies.items()}
@@ -200,9 +230,13 @@ class _Building:
             self._plans, recipe, source, settings.options, done, tiff=settings.tiff, missing=outcome.missing.extend
         )
         slabs = self._slabs(pool) if pool.share_memory else None
-        for chunk in run_jobs(pool, render_chunk, _with_slabs(chunks, slabs)):
-            outcome.problems += [problem for _, problem in chunk.problems]
-            self._place(chunk, slabs)
+        try:
+            for chunk in run_jobs(pool, render_chunk, _with_slabs(chunks, slabs)):
+                outcome.problems += [problem for _, problem in chunk.problems]
+                self._place(chunk, slabs)
+        finally:
+            if slabs is not None:
+                slabs.remove()
         total = sum(len(plan.samples) for plan in self._plans)
         if outcome.missing:
             raise problems_error(
@@ -262,8 +296,8 @@ class _Building:
         size, first = self._settings.size, self._plans[0]
         rows = chunk_length(self._plans, self._settings.options)
         largest = max(size**2 * plan.card.channels for plan in self._plans)
-        path = partial_folder(self._settings.root, first.card.id) / "slabs"
-        return Slabs(path, pool.under_way, rows, largest)
+        folder = partial_folder(self._settings.root, first.card.id)
+        return Slabs(folder, pool.under_way, rows, largest)
 
     def _place(self, chunk: RenderedChunk, slabs: Slabs | None) -> None:
         for dataset, samples in by_dataset(chunk.samples).items():

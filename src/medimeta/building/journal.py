@@ -2,7 +2,8 @@
 
 The first line names the plan; a journal of another plan, recipe or version counts for nothing. Every finished sample
 has the checksums of its pixels and files: it counts only if they are on the disk, so that neither a line without its
-pixels nor pixels without their line can spoil a dataset. A line cut off by the kill is dropped.
+pixels nor pixels without their line can spoil a dataset. A line cut off by the kill is dropped, as is one that does not
+read, with all behind it.
 """
 
 from __future__ import annotations
@@ -73,20 +74,24 @@ class Journal:
 
     def __init__(self, path: Path, plan: str) -> None:
         self.path = path
-        head = {"format": FORMAT, "plan": plan}
+        self._head = {"format": FORMAT, "plan": plan}
         text = path.read_bytes() if path.exists() else b""
         lines = [line for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
-        ours = bool(lines) and _decoded(lines[0]) == head
-        self.finished = _finished(lines[1:]) if ours else Finished()
-        keep = sum(map(len, lines)) if ours else 0
+        self.finished, keep = _finished(lines, self._head)
         try:
             self._file = path.open("r+b" if path.exists() else "xb", buffering=0)
-            self._file.truncate(keep)
-            self._file.seek(keep)
-            if not ours:
-                self._line(head)
         except OSError as error:
-            raise StoreError(f"{path}: cannot be written ({error.strerror}).") from error
+            raise self._unwritable(error) from error
+        if keep:
+            self._cut(keep)
+        else:
+            self.restart()
+
+    def restart(self) -> None:
+        """Forget all that is finished."""
+        self.finished = Finished()
+        self._cut(0)
+        self._line(self._head)
 
     def add(self, entries: Iterable[Entry], members: dict[str, str]) -> None:
         """Note that samples are finished: their pixels and files are written already."""
@@ -97,11 +102,31 @@ class Journal:
         self._file.close()
 
     def _line(self, values: dict[str, Any]) -> None:
-        line = json.dumps(values, ensure_ascii=False, separators=(",", ":")) + "\n"
+        rest = memoryview((json.dumps(values, ensure_ascii=False, separators=(",", ":")) + "\n").encode())
         try:
-            self._file.write(line.encode())
+            while rest:  # a disk that is almost full takes a part
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
-            raise StoreError(f"{self.path}: cannot be written ({error.strerror}).") from error
+            raise self._unwritable(error) from error
+
+    def _cut(self, length: int) -> None:
+        try:
+            self._file.truncate(length)
+            self._file.seek(length)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(f"{self.path}: cannot be written ({error.strerror}).")
+
+
+def has_finished(path: Path) -> bool:
+    """Whether the journal at `path` tells of anything that is finished, of whatever plan."""
+    try:
+        with path.open("rb") as file:
+            return file.readline().endswith(b"\n") and file.readline().endswith(b"\n")
+    except OSError:
+        return False
 
 
 def checked(finished: Finished, pixels: Callable[[int], bytes], folder: Path) -> Finished:
@@ -128,17 +153,24 @@ def _short(entry: Entry) -> dict[str, Any]:
     return {name: value for name, value in asdict(entry).items() if value or name in ("index", "checksum")}
 
 
-def _finished(lines: list[bytes]) -> Finished:
+def _finished(lines: list[bytes], head: dict[str, Any]) -> tuple[Finished, int]:
+    """Return what the lines tell, and the length of those that do; nothing where they are of another plan."""
     finished = Finished()
-    for line in lines:
+    if not lines or _decoded(lines[0]) != head:
+        return finished, 0
+    keep = len(lines[0])
+    for line in lines[1:]:
         values = _decoded(line)
-        if not isinstance(values, dict):
+        try:
+            entries = [
+                Entry(**sample | {"warnings": tuple(sample.get("warnings", ()))}) for sample in values["samples"]
+            ]
+            finished.members.update(values["members"])
+        except (TypeError, KeyError, AttributeError, ValueError):
             break  # what follows a damaged line was not written by us in order
-        for sample in values["samples"]:
-            entry = Entry(**sample | {"warnings": tuple(sample.get("warnings", ()))})
-            finished.entries[entry.index] = entry
-        finished.members.update(values["members"])
-    return finished
+        finished.entries.update((entry.index, entry) for entry in entries)
+        keep += len(line)
+    return finished, keep
 
 
 def _decoded(line: bytes) -> Any:

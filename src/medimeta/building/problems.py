@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from medimeta.errors import SHOWN, MedimetaError
@@ -28,5 +28,8 @@ def keep_problems(root: Path, dataset: str) -> Iterator[None]:
             except OSError:  # the first problems are in the message all the same
                 raise error from None
             error.args = (f"{error.args[0]}\nAll {len(error.problems):,} are listed in {path}.", *error.args[1:])
+        elif error.problems:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)  # that of an earlier build
         raise
     path.unlink(missing_ok=True)

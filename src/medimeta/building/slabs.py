@@ -66,6 +66,7 @@ class Slabs:
     def remove(self) -> None:
         """Remove the file; it lives on in those that have mapped it."""
         self._path.unlink(missing_ok=True)
+        _mapped.cache_clear()
 
     def _slab(self, number: int) -> Slab:
         return (str(self._path), number, self.rows, self._image_bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -79,9 +79,15 @@ def source_state(source: Archive, plans: Iterable[Plan]) -> str:
     return source.state(sorted(name for name in used if name in source))
 
 
-def check_unchanged(source: Archive, plans: Iterable[Plan], before: str) -> None:
-    """Raise SourceChangedError where the original is no longer what it was when it was planned."""
-    if source_state(source, plans) != before:
+def check_unchanged(source: Archive, plans: Collection[Plan], before: str) -> None:
+    """Raise SourceChangedError where the original is no longer what it was when it was planned.
+
+    Tables were read before their state could be taken, so their contents are compared too.
+    """
+    tables = {name: sha256 for plan in plans for name, sha256 in plan.tables.items()}
+    if source_state(source, plans) != before or any(
+        source.digest(name) != sha256 for name, sha256 in tables.items() if name in source
+    ):
         raise SourceChangedError(
             f"{source.where('')}: changed while it was read, so nothing was published. Wait until it is complete, then "
             f"build again; what was made of the old state is not used."

@@ -47,6 +47,7 @@ def command(
     json: options.Json = False,
 ) -> int:
     """Build datasets from their original downloads, without extracting them. Called again, a broken build goes on."""
+    from medimeta.building.disk import room
     from medimeta.building.dry_run import plan_build
     from medimeta.building.engine import build
 
@@ -61,7 +62,10 @@ def command(
             print_json([plan.as_dict() for plan in plans])
         else:
             typer.echo("\n".join(plan.text() for plan in plans))
-        return 0 if sum(plan.needed_bytes for plan in plans) <= min(plan.free_bytes for plan in plans) else 1
+        needed, free = sum(plan.needed_bytes for plan in plans), min(plan.free_bytes for plan in plans)
+        if needed > free and all(plan.fits for plan in plans) and not json:
+            typer.echo(f"together they need {room(needed)}, {room(free)} are free: TOO LITTLE")
+        return 0 if needed <= free else 1
     with build_progress() as progress:
         reports = build(
             wanted,

@@ -152,6 +152,22 @@ class DatasetWriter:
         (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
 
 
+def can_go_on(folder: Path, card: DatasetCard, count: int, size: int) -> bool:
+    """Whether the image file of a dataset that is not finished is there, with room for all of its images."""
+    path, shape = folder / layout.IMAGES, (count, *card.shape(size))
+    try:
+        with h5py.File(path, "r") as file:
+            images = file[layout.IMAGES_DATASET]
+            return bool(
+                images.shape == shape
+                and images.dtype == np.uint8
+                and images.chunks is None
+                and images.id.get_offset() + int(np.prod(shape)) <= path.stat().st_size
+            )
+    except (OSError, KeyError, AttributeError, TypeError):  # missing, damaged, or of another make
+        return False
+
+
 def _allocate(path: Path, shape: Iterable[int]) -> None:
     """Make the HDF5 file with one contiguous block."""
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
