@@ -17,6 +17,7 @@ $(VENV)/.installed: pyproject.toml
 
 demo: $(VENV)/.installed  ## Originals to AUROC table: synthetic ones, or real ones with SOURCE=DIR
 	$(BIN)/medimeta demo --out $(OUT) $(if $(SOURCE),--source "$(SOURCE)")
+	$(if $(SOURCE),,$(BIN)/medimeta demo --all --out $(OUT)/all)
 
 test: $(VENV)/.installed  ## All tests and doctests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered

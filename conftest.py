@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import medimeta as mm
+from medimeta.catalogue.catalogue import Catalogue, default_catalogue
 from medimeta.synthetic.originals import available, write_originals
 
 IMAGES_PER_CLASS = 10
@@ -42,6 +43,17 @@ def small_root(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     root = tmp_path_factory.mktemp("small")
     mm.build(available(), source=originals, root=root, size=32, workers=1, allow_partial=True)
     return root
+
+
+@pytest.fixture
+def without_recipe(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Take the recipe from the card of oct, as if this version could not build it; return its id."""
+    catalogue = default_catalogue()
+    cards = [card.model_copy(update={"recipe": None}) if card.id == "oct" else card for card in catalogue.datasets()]
+    changed = Catalogue(cards, catalogue.licences)
+    for name, value in vars(changed).items():  # in place: whoever asks for the catalogue is given this one
+        monkeypatch.setattr(catalogue, name, value)
+    return "oct"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import cases, data
+from benchmarks import building, cases, data
 from benchmarks.environment import released_python, versions
 from benchmarks.machine import describe_machine
 from benchmarks.measure import measure
@@ -18,7 +18,7 @@ from benchmarks.report import disturbed, result, terminal_table, write_results
 
 def main() -> None:
     """Run the benchmarks that are asked for; slow figures are reported, and are no failure."""
-    names = [case.name for case in cases.all_cases(Path(), Path(), cases.FULL)]
+    names = [case.name for case in cases.all_cases(Path(), Path(), cases.FULL)] + list(building.NAMES)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
     parser.add_argument("--rounds", type=int, help="how often each side is measured; else as each case has it")
@@ -47,7 +47,7 @@ def main() -> None:
     }
     progress = Console(stderr=True, highlight=False)
     results = []
-    for case in cases.all_cases(root, released, effort):
+    for case in (*cases.all_cases(root, released, effort), *building.building_cases(quick=options.quick)):
         if options.only and case.name not in options.only:
             continue
         rounds = options.rounds or (cases.QUICK_ROUNDS if options.quick else case.rounds)

@@ -48,7 +48,8 @@ def _build(extent: Extent, root: Path) -> None:
     CACHE.mkdir(exist_ok=True)
     (CACHE / ".gitignore").write_text("*\n")
     originals = CACHE / f"originals-{root.name}"
-    shutil.unpack_archive(write_original("pbc", originals, images_per_class=extent.drawn), originals)
+    [original] = write_original("pbc", originals, images_per_class=extent.drawn)
+    shutil.unpack_archive(original, originals)
     # The file names that a build looks for start with letters; hidden ones are quirks of the original.
     for path in sorted(originals.rglob("[A-Z]*.jpg")):
         for copy in range(1, extent.copies):

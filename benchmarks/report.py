@@ -126,7 +126,7 @@ def _rows(each: dict[str, Any]) -> list[tuple[str, ...]]:
                 comparison["title"],
                 _figure(each["sides"][comparison["side"]], each["unit"]),
                 _figure(each["sides"][comparison["against"]], each["unit"]),
-                f"{comparison['ratio']:.2f}" if target is None else f"{comparison['ratio']:.1f}",
+                f"{comparison['ratio']:.2f}" if target is None or target <= 1 else f"{comparison['ratio']:.1f}",
                 "–" if target is None else f"{target:g}",
                 "–" if met is None else "yes" if met else "no",
             )

@@ -1,7 +1,9 @@
 """Tiny originals, and what every refused build has in common."""
 
 import io
+import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,7 +76,7 @@ def build(root):
 
 @pytest.fixture
 def contents():
-    """Return the bytes of every file at or below a folder, hidden ones too, and None for a folder that is empty."""
+    """Return the bytes of every file at or below a folder, hidden ones too, and None for every folder in it."""
 
     def read(folder):
         found = {path.relative_to(folder): path for path in folder.rglob("*")} if folder.is_dir() else {}
@@ -84,16 +86,45 @@ def contents():
 
 
 @pytest.fixture
-def refused(root, build, contents, capsys):
-    """Check that a build is refused by function and by command, with one message, and leaves the root as it was."""
+def finished(root):
+    """Return the indices of the samples that the journal of an unfinished build calls finished; None without one."""
 
-    def check(error, dataset, source, *parts, code=1, flags=("--allow-partial",), **changes):
+    def read(dataset):
+        path = root / f".{dataset}.partial" / "journal.jsonl"
+        if not path.exists():
+            return None
+        return sorted(
+            sample["index"] for line in path.read_text().splitlines()[1:] for sample in json.loads(line)["samples"]
+        )
+
+    return read
+
+
+@pytest.fixture
+def refused(root, build, contents, finished, capsys):
+    """Check that a build is refused by function and by command, with one message, and publishes and loses nothing.
+
+    The root is as it was, but for what is finished of the dataset: so many samples, in a hidden folder; None: no folder.
+    A `listed` message ends with the name of the file that lists all problems.
+    """
+
+    def check(error, dataset, source, *parts, code=1, flags=("--allow-partial",), done=None, listed=False, **changes):
+        def seen():
+            found = contents(root)
+            unfinished = Path(f".{dataset}.partial")
+            others = {name for name in found if name == unfinished or unfinished in name.parents}
+            assert bool(others) == (done is not None)
+            own = {Path(f"{dataset}.problems.txt")} if listed else set()
+            assert own <= found.keys()
+            return {name: data for name, data in found.items() if name not in others | own}
+
         before = contents(root)
         with pytest.raises(error) as caught:
             build(dataset, source, **changes)
         message = str(caught.value)
         assert [part for part in parts if part not in message] == [], message
-        assert contents(root) == before
+        assert seen() == before
+        assert len(finished(dataset) or ()) == (done or 0)
         place = str(changes.get("root", root))
         size = str(changes.get("size", 16))
         command = ["build", dataset, "--source", str(source), "--root", place, "--size", size, "--workers", "1", *flags]
@@ -102,7 +133,8 @@ def refused(root, build, contents, capsys):
         assert f"error: {message}\n" in output.err
         assert "Traceback" not in output.err
         assert output.out == ""
-        assert contents(root) == before
+        assert seen() == before
+        assert len(finished(dataset) or ()) == (done or 0)
         return message
 
     return check

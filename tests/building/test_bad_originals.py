@@ -1,14 +1,16 @@
-"""An original that cannot be used is refused by name, with the way out, and nothing half-made is left."""
+"""An original that cannot be used is refused by name, with the way out; what is finished is kept, but not published."""
 
 import re
+import shutil
 import zipfile
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from medimeta.building import engine
+from medimeta.building import chunks, engine
 from medimeta.errors import (
     CountMismatchError,
     DamagedSourceError,
@@ -60,7 +62,13 @@ def test_a_corrupted_member_is_named(refused, bus_tree, zip_of):
     data[info.header_offset + len(member) + 200] ^= 0xFF
     path.write_bytes(data)
     refused(
-        DamagedSourceError, "bus", path, "1 of 12 samples", f"the member '{member}' is damaged", "Fetch the archive"
+        DamagedSourceError,
+        "bus",
+        path,
+        "1 of 12 samples",
+        f"the member '{member}' is damaged",
+        "Fetch the archive",
+        done=11,
     )
 
 
@@ -69,11 +77,14 @@ def test_an_image_that_stops_half_way_is_named(refused, request, dataset):
     file = sorted(request.getfixturevalue(f"{dataset}_tree").rglob("*_1.jpg" if dataset == "pbc" else "* (1).png"))[0]
     file.write_bytes(file.read_bytes()[:-300])
     name, length = f"{file.parent.name}/{file.name}", file.stat().st_size
-    refused(DamagedSourceError, dataset, file.parents[1], f"{name}: does not decode", f"{length:,} bytes", "published")
+    done = {"bus": 11, "pbc": 15}[dataset]
+    refused(
+        DamagedSourceError, dataset, file.parents[1], f"{name}: does not decode", f"{length:,} bytes", "kept", done=done
+    )
 
 
 def test_all_members_that_do_not_decode_are_listed_at_once(refused, bus_tree, monkeypatch):
-    monkeypatch.setattr(engine, "CHUNK", 2)
+    monkeypatch.setattr(chunks, "MOST_SAMPLES", 2)
     bad = [
         "benign/benign (1).png",
         "benign/benign (4).png",
@@ -82,15 +93,34 @@ def test_all_members_that_do_not_decode_are_listed_at_once(refused, bus_tree, mo
     ]
     for name in bad:
         (bus_tree / name).write_text("a page that asks for a password")
-    message = refused(DamagedSourceError, "bus", bus_tree, "4 of 12 samples of bus cannot be rendered")
+    message = refused(DamagedSourceError, "bus", bus_tree, "4 of 12 samples of bus cannot be rendered", done=8)
     assert re.findall(r"  - .*: (.*): is not an image that can be read \(31 bytes\)", message) == bad
 
 
-def test_of_very_many_problems_the_first_are_listed_and_the_rest_counted(refused, pbc_tree):
-    for number in range(3, 30):
-        (pbc_tree / "ig" / f"ig_{number}.jpg").write_bytes(b"")
-    message = refused(DamagedSourceError, "pbc", pbc_tree, "27 of 43 samples", "... and 7 more")
+def test_of_very_many_problems_the_first_are_listed_and_the_rest_are_in_a_file(refused, build, pbc_tree, picture, root):
+    bad = [pbc_tree / "ig" / f"ig_{number}.jpg" for number in range(3, 30)]
+    for file in bad:
+        file.write_bytes(b"")
+    file = root / "pbc.problems.txt"
+    message = refused(
+        DamagedSourceError,
+        "pbc",
+        pbc_tree,
+        "27 of 43 samples",
+        "... and 7 more",
+        f"All 27 are listed in {file}.",
+        done=16,
+        listed=True,
+    )
     assert message.count("  - ") == 20
+    lines = file.read_text().splitlines()
+    assert lines == sorted(f"{path.parents[1]}: ig/{path.name}: is empty" for path in bad) or lines[0] in message
+    assert [line for line in lines if line not in message] == lines[20:]
+    assert sorted(re.findall(r"ig_\d+\.jpg", "\n".join(lines))) == sorted(path.name for path in bad)
+    for path in bad:
+        path.write_bytes(picture("JPEG"))
+    build("pbc", pbc_tree)
+    assert not file.exists()
 
 
 def test_a_class_that_the_card_does_not_know_is_told_with_its_samples(refused, pbc_tree, picture):
@@ -171,13 +201,13 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(refused, bus_tree, pictu
     (tmp_path / "private.png").write_bytes(picture())
     (bus_tree / "benign" / "benign (1).png").unlink()
     (bus_tree / "benign" / "benign (1).png").symlink_to(tmp_path / "private.png")
-    refused(DamagedSourceError, "bus", bus_tree, "benign (1).png: is a link that leads out of", "replace it")
+    refused(DamagedSourceError, "bus", bus_tree, "benign (1).png: is a link that leads out of", "replace it", done=11)
 
 
 def test_a_link_to_itself_is_told(refused, bus_tree):
     (bus_tree / "benign" / "benign (1).png").unlink()
     (bus_tree / "benign" / "benign (1).png").symlink_to("benign (1).png")
-    refused(DamagedSourceError, "bus", bus_tree, "benign (1).png")
+    refused(DamagedSourceError, "bus", bus_tree, "benign (1).png", done=11)
 
 
 def test_a_decompression_bomb_is_refused(refused, bus_tree, picture):
@@ -185,19 +215,28 @@ def test_a_decompression_bomb_is_refused(refused, bus_tree, picture):
     data[16:24] = (50_000).to_bytes(4, "big") * 2  # width and height
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     (bus_tree / "benign" / "benign (1).png").write_bytes(data)
-    refused(DamagedSourceError, "bus", bus_tree, "benign/benign (1).png: is too large to be an original")
+    refused(DamagedSourceError, "bus", bus_tree, "benign/benign (1).png: is too large to be an original", done=11)
 
 
-def test_a_member_larger_than_any_original_has_is_refused(refused, bus_tree, zip_of, monkeypatch):
+def test_a_member_larger_than_any_original_has_is_refused(refused, bus_tree, zip_of, root, monkeypatch):
     (bus_tree / "normal" / "normal (2).png").write_bytes(bytes(10_000))
     monkeypatch.setattr(archive, "MAX_MEMBER_BYTES", 9_999)
     for source in (bus_tree, zip_of(bus_tree)):
-        refused(DamagedSourceError, "bus", source, "normal/normal (2).png: is 10,000 bytes long, more than the 9,999")
+        told = "normal/normal (2).png: is 10,000 bytes long, more than the 9,999"
+        refused(DamagedSourceError, "bus", source, told, done=11)
+        shutil.rmtree(root)
 
 
 def test_an_image_in_a_colour_space_that_cannot_be_converted_is_named(refused, bus_tree):
     Image.frombytes("LAB", (40, 30), bytes(3600)).save(bus_tree / "benign" / "benign (1).png", "TIFF")
-    refused(DamagedSourceError, "bus", bus_tree, "benign/benign (1).png", "LAB")
+    refused(DamagedSourceError, "bus", bus_tree, "benign/benign (1).png", "LAB", done=11)
+
+
+def test_an_image_of_16_bits_is_named(refused, bus_tree):
+    """Pillow would cut the lower, or the upper, bits off without a word."""
+    file = bus_tree / "benign" / "benign (1).png"
+    Image.fromarray(np.full((30, 40), 51_000, np.uint16)).save(file)
+    refused(DamagedSourceError, "bus", bus_tree, "benign/benign (1).png: has colour mode I;16", "8 bits", done=11)
 
 
 def test_a_file_name_that_is_no_unicode_is_told(refused, bus_tree):

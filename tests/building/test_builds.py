@@ -12,12 +12,12 @@ import yaml
 from PIL import Image
 
 import medimeta as mm
-from medimeta.building import engine
-from medimeta.building.plan import make_plan
+from medimeta.building import chunks
+from medimeta.building.plan import make_plans
 from medimeta.catalogue.schema import Samples
 from medimeta.cli.boundary import run
 from medimeta.errors import UnknownNameError, UsageError
-from medimeta.recipes.recipe import recipe_of
+from medimeta.recipes.recipe import Options, recipe_of
 from medimeta.sources.find import open_archive
 from medimeta.store.reader import open_dataset
 
@@ -44,7 +44,7 @@ def test_an_original_with_the_counts_of_the_release_departs_in_nothing(bus_tree)
             "original_samples": Samples(total=12, train=12, val=0, test=0),
         }
     )
-    plan = make_plan(card, recipe_of(card), open_archive(bus_tree), allow_partial=False)
+    [plan] = make_plans([card], recipe_of(card), open_archive(bus_tree), Options(allow_partial=False))
     assert plan.departures == ()
 
 
@@ -97,13 +97,18 @@ def test_numbers_of_workers_that_make_no_sense_are_refused(build, bus_tree, root
     ("dataset", "error", "message"),
     [
         ("bsu", UnknownNameError, "unknown dataset 'bsu'. Did you mean 'bus'"),
-        ("oct", UsageError, r"oct \(OCT\) cannot be built yet"),
         (["bus", "nosuch"], UnknownNameError, "unknown dataset 'nosuch'"),
     ],
 )
 def test_datasets_that_cannot_be_built_are_refused(bus_tree, root, dataset, error, message):
     with pytest.raises(error, match=message):
         mm.build(dataset, bus_tree, root, workers=1)
+    assert not root.exists()
+
+
+def test_a_dataset_without_a_recipe_is_refused_before_the_root_is_made(bus_tree, root, without_recipe):
+    with pytest.raises(UsageError, match=r"oct \(OCT\) cannot be built yet: this version has no recipe for it"):
+        mm.build([without_recipe, "bus"], bus_tree, root, workers=1)
     assert not root.exists()
 
 
@@ -124,10 +129,6 @@ def as_palette_with_alpha(image):
     return image.convert("P"), {"transparency": bytes(range(256))}
 
 
-def as_16_bit(image):
-    return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 256 + 77), {}
-
-
 def as_mode(mode):
     def convert(image):
         return image.convert(mode), {}
@@ -138,7 +139,7 @@ def as_mode(mode):
 
 @pytest.mark.parametrize(
     "change",
-    [as_palette, as_palette_with_alpha, as_16_bit, *map(as_mode, ["1", "L", "LA", "RGB", "RGBA"])],
+    [as_palette, as_palette_with_alpha, *map(as_mode, ["1", "L", "LA", "RGB", "RGBA"])],
     ids=lambda change: change.__name__,
 )
 @pytest.mark.filterwarnings("ignore:Palette images with Transparency")
@@ -245,7 +246,7 @@ def test_the_manifest_tells_nothing_of_the_machine(build, bus_tree, root, tmp_pa
 
 def test_chunks_do_not_show_in_the_result(build, bus_tree, root, tmp_path, contents, monkeypatch):
     build("bus", bus_tree)
-    monkeypatch.setattr(engine, "CHUNK", 5)
+    monkeypatch.setattr(chunks, "MOST_SAMPLES", 5)
     build("bus", bus_tree, root=tmp_path / "again")
     assert contents(tmp_path / "again") == contents(root)
 

@@ -12,7 +12,9 @@ import typer
 from medimeta.cli.console import build_progress
 from medimeta.cli.grid import run_grid
 
+TRAINED = ("bus", "pbc")
 IMAGES_PER_CLASS = 40
+IMAGES_OF_ALL = 10
 BATCH_SIZE = 16  # small data: more steps an epoch than the protocol's 64 would give
 
 
@@ -25,20 +27,23 @@ def command(
     backbone: Annotated[str, typer.Option(help="timm's name of the backbone, trained from scratch.")] = "resnet18",
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Seed of images and training.")] = 0,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Build, verify and load all datasets and tasks instead; nothing is trained.")
+    ] = False,
 ) -> int:
     """Go the whole way once: originals, build, verify, train a small baseline, table."""
     from medimeta.benchmark.run import plan_cells
     from medimeta.building.engine import build
     from medimeta.store.verify import verify
-    from medimeta.synthetic.originals import available, write_original
+    from medimeta.synthetic.originals import available, write_originals
 
     originals, root, runs = out / "originals", out / "data", out / "runs"
-    names = list(available())
+    names = list(available()) if everything or source is not None else list(TRAINED)
     if source is None:
         typer.echo(f"1. Synthetic originals ({', '.join(names)}), with the names, layout and quirks of the real ones")
-        for name in names:
-            for path in write_original(name, originals, images_per_class=IMAGES_PER_CLASS, seed=seed):
-                typer.echo(f"   {path} ({path.stat().st_size / 1e6:.1f} MB)")
+        images = IMAGES_OF_ALL if everything else IMAGES_PER_CLASS
+        for path in write_originals(names, originals, images_per_class=images, seed=seed):
+            typer.echo(f"   {path} ({_megabytes(path):.1f} MB)")
     else:
         originals = source
         names = _found_in(source, names)
@@ -55,6 +60,8 @@ def command(
         checked = verify(name, root, deep=True)
         checked.raise_for_problems()
         typer.echo("   " + checked.text().splitlines()[0])
+    if everything:
+        return _load_all(names, root)
     typer.echo(f"4. Train {backbone} from scratch for {max_epochs} epochs on each primary task, and test it")
     cells = plan_cells(
         names, [backbone], [seed], root=root, pretrained=False, max_epochs=max_epochs, batch_size=BATCH_SIZE
@@ -67,6 +74,26 @@ def command(
     return code
 
 
+def _megabytes(path: Path) -> float:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files) / 1e6
+
+
+def _load_all(names: list[str], root: Path) -> int:
+    """Load every split of every task once, and say how many there are."""
+    from medimeta.catalogue.catalogue import default_catalogue
+    from medimeta.catalogue.schema import SPLITS
+    from medimeta.loading.arrays import load_arrays
+
+    typer.echo("4. Load: every split of every task")
+    tasks = [task for name in names for task in default_catalogue().dataset(name).tasks]
+    for task in tasks:
+        sizes = [len(load_arrays(task.id, root=root, split=split).labels) for split in SPLITS]
+        typer.echo(f"   {task.id}: {task.target.word}, " + ", ".join(map("{} {}".format, sizes, SPLITS)))
+    typer.echo(f"{len(names)} datasets and {len(tasks)} tasks built, verified and loaded: {root}")
+    return 0
+
+
 def _found_in(source: Path, names: list[str]) -> list[str]:
     """Return the datasets whose originals are below `source`; where there is none, say what was looked for."""
     from medimeta.catalogue.catalogue import default_catalogue
@@ -77,7 +104,9 @@ def _found_in(source: Path, names: list[str]) -> list[str]:
     found, missing = [], []
     for name in names:
         try:
-            find_original(source, recipe_of(default_catalogue().dataset(name)).original)
+            find_original(
+                source, recipe_of(default_catalogue().dataset(name)).original, [name], allow_partial=True
+            )
             found.append(name)
         except SourceNotFoundError as error:
             missing.append(str(error))
