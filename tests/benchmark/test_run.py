@@ -96,7 +96,7 @@ def test_a_run_that_is_named_twice_is_one_run(small_root):
     [
         ({"tasks": ["bus", "bus/malignancies"]}, UnknownNameError, "malignancy"),
         ({"tasks": ["bis"]}, UnknownNameError, "Did you mean 'bus'"),
-        ({"tasks": ["oct"]}, DatasetNotFoundError, "cannot build it yet"),
+        ({"tasks": ["oct"]}, DatasetNotFoundError, "medimeta build oct --source"),
         ({"backbones": [BACKBONE, "resnet81"]}, UnknownNameError, "Did you mean 'resnet18'"),
         ({"weights": "nowhere/w.pt"}, WeightsError, "w.pt: there is no such file"),
         ({"tasks": []}, UsageError, "nothing to run"),

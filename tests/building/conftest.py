@@ -104,8 +104,8 @@ def finished(root):
 def refused(root, build, contents, finished, capsys):
     """Check that a build is refused by function and by command, with one message, and publishes and loses nothing.
 
-    The root is as it was, but for what is finished of the dataset: so many samples, in a hidden folder; None: no folder.
-    A `listed` message ends with the name of the file that lists all problems.
+    The root is as it was, but for what is finished of the dataset: `done` samples in a hidden folder, else no such
+    folder. A `listed` message ends with the name of the file that lists all problems.
     """
 
     def check(error, dataset, source, *parts, code=1, flags=("--allow-partial",), done=None, listed=False, **changes):

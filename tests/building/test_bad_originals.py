@@ -114,7 +114,6 @@ def test_of_very_many_problems_the_first_are_listed_and_the_rest_are_in_a_file(r
     )
     assert message.count("  - ") == 20
     lines = file.read_text().splitlines()
-    assert lines == sorted(f"{path.parents[1]}: ig/{path.name}: is empty" for path in bad) or lines[0] in message
     assert [line for line in lines if line not in message] == lines[20:]
     assert sorted(re.findall(r"ig_\d+\.jpg", "\n".join(lines))) == sorted(path.name for path in bad)
     for path in bad:

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import medimeta as mm
-from medimeta.building.publish import workplace
+from medimeta.building import chunks
+from medimeta.building.publish import locked, partial_folder, publish, workplace
 from medimeta.cli.boundary import run
 from medimeta.errors import (
     DamagedSourceError,
@@ -84,14 +85,28 @@ def test_a_root_that_may_not_be_written_is_told(refused, bus_tree, root, monkeyp
     refused(RootNotWritableError, "bus", bus_tree, f"{root}: cannot be written ({reason})", "Pass another --root")
 
 
-@pytest.mark.parametrize("call", ["os.fsync", "numpy.save", "pathlib.Path.write_text", "PIL.Image.Image.save"])
-def test_a_full_disk_is_told_and_nothing_half_made_is_left(refused, bus_tree, root, monkeypatch, call):
+@pytest.mark.parametrize(
+    ("call", "done"),
+    [
+        ("os.fsync", 12),
+        ("numpy.save", 12),
+        ("pathlib.Path.write_text", 12),
+        ("pathlib.Path.write_bytes", None),
+        ("PIL.Image.Image.save", None),
+        ("pathlib.Path.mkdir", None),
+        ("h5py.File.create_dataset", None),
+    ],
+)
+def test_a_full_disk_is_told_and_what_is_finished_is_kept(refused, build, bus_tree, root, monkeypatch, call, done):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     root.mkdir()
-    monkeypatch.setattr(call, full)
-    refused(StoreError, "bus", bus_tree, "No space left on device", str(root))
+    with monkeypatch.context() as patched:
+        patched.setattr(call, full)
+        refused(StoreError, "bus", bus_tree, "No space left on device", str(root), done=done)
+    assert build("bus", bus_tree).resumed == (done or 0)
+    assert names(root) == ["bus"]
 
 
 def test_images_that_do_not_fit_are_told_and_nothing_half_made_is_left(bus_tree, root):
@@ -132,12 +147,13 @@ def test_a_failing_build_leaves_the_old_dataset_whole(refused, bus_tree, built, 
         "normal (4).png",
         overwrite=True,
         flags=("--overwrite", "--allow-partial"),
+        done=11,
     )
-    assert names(root) == ["bus"]
+    assert names(root) == [".bus.partial", "bus"]
     assert mm.verify("bus", root=root, deep=True).ok
 
 
-def test_a_build_that_is_stopped_leaves_nothing_and_says_how_it_goes_on(
+def test_a_build_that_is_stopped_before_anything_is_finished_leaves_nothing_and_says_how_it_goes_on(
     build, bus_tree, built, root, contents, capsys, monkeypatch
 ):
     before = contents(root)
@@ -148,16 +164,18 @@ def test_a_build_that_is_stopped_leaves_nothing_and_says_how_it_goes_on(
     with pytest.raises(KeyboardInterrupt):
         build("bus", bus_tree, overwrite=True, progress=stop)
     assert contents(root) == before
-    monkeypatch.setattr("medimeta.building.engine.make_plan", stop)
+    monkeypatch.setattr("medimeta.building.engine.make_plans", stop)
     command = ["build", "bus", "--source", str(bus_tree), "--root", str(root), "--overwrite", "--workers", "1"]
     assert run(command) == 130
     assert "stopped by Ctrl-C" in capsys.readouterr().err
     assert contents(root) == before
 
 
-def test_what_a_killed_build_left_is_cleaned(build, bus_tree, root):
-    (root / ".bus.partial" / "masks").mkdir(parents=True)
-    (root / ".bus.partial" / "masks" / "000099.tiff").write_bytes(b"half")
+@pytest.mark.parametrize("place", ["masks", "dataset/masks"])
+def test_what_a_killed_build_left_is_cleaned(build, bus_tree, root, place):
+    (root / ".bus.partial" / place).mkdir(parents=True)
+    (root / ".bus.partial" / place / "000099.tiff").write_bytes(b"half")
+    (root / ".bus.partial" / "slabs-0").write_bytes(b"half")
     (root / ".bus.lock").write_text("99999")
     build("bus", bus_tree)
     assert names(root) == ["bus"]
@@ -194,9 +212,9 @@ def test_a_dataset_that_is_a_link_is_replaced_and_what_it_leads_to_is_kept(build
 def test_a_change_that_is_cut_short_brings_the_old_dataset_back(root):
     (root / "bus").mkdir(parents=True)
     (root / "bus" / "old").touch()
-    with pytest.raises(StoreError), workplace(root, "bus", overwrite=True) as folder:
-        folder.rmdir()  # so that the last rename fails
-    assert names(root) == ["bus"]
+    with pytest.raises(StoreError, match="bus: cannot be written"), locked(root, "bus"), workplace(root, "bus"):
+        publish(root, "bus")  # there is nothing to publish, so the last rename fails
+    assert names(root) == [".bus.partial", "bus"]
     assert names(root / "bus") == ["old"]
 
 
@@ -213,12 +231,29 @@ def test_a_second_build_is_refused_while_another_process_builds(refused, build, 
 
 
 def test_datasets_of_other_names_may_be_built_at_the_same_time(root):
-    with workplace(root, "bus", overwrite=False) as one, workplace(root, "pbc", overwrite=False) as other:
-        assert one != other
-        with pytest.raises(DatasetLockedError, match=f"process {os.getpid()}"), workplace(root, "bus", overwrite=True):
+    with locked(root, "bus"), locked(root, "pbc"):
+        with pytest.raises(DatasetLockedError, match=f"process {os.getpid()}"), locked(root, "bus"):
             pass
-        assert names(root) == [".bus.lock", ".bus.partial", ".pbc.lock", ".pbc.partial"]
+        assert names(root) == [".bus.lock", ".pbc.lock"]
+        for dataset in ("bus", "pbc"):
+            with workplace(root, dataset) as folder:
+                assert folder == partial_folder(root, dataset)
+                (folder / "dataset").mkdir()
+            publish(root, dataset)
+        assert names(root) == [".bus.lock", ".pbc.lock", "bus", "pbc"]
     assert names(root) == ["bus", "pbc"]
+
+
+def test_a_file_or_link_where_a_dataset_is_to_be_made_is_replaced(build, bus_tree, root, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "journal.jsonl").write_text("mine")
+    root.mkdir()
+    (root / ".bus.partial").symlink_to(tmp_path / "mine")
+    (root / ".pbc.partial").write_text("no folder")
+    with workplace(root, "pbc") as folder:
+        assert names(folder) == []
+    build("bus", bus_tree)
+    assert (tmp_path / "mine" / "journal.jsonl").read_text() == "mine"
 
 
 def test_a_lock_whose_file_went_between_opening_and_locking_does_not_count(root, monkeypatch):
@@ -231,11 +266,7 @@ def test_a_lock_whose_file_went_between_opening_and_locking_does_not_count(root,
         real(fd, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with (
-        pytest.raises(DatasetLockedError),
-        workplace(root, "bus", overwrite=False),
-        workplace(root, "bus", overwrite=False),
-    ):
+    with pytest.raises(DatasetLockedError, match="until just now"), locked(root, "bus"):
         pass
 
 

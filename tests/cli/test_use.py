@@ -55,7 +55,6 @@ def test_help_of_every_verb_has_an_example(command, verb):
         (["build", "bus", "--source", ".", "--size", "big"], "Invalid value for '--size'"),
         (["build", "bus", "--source", ".", "--size", "5"], "error: size must be 8 to 4096 pixels, got 5."),
         (["build", "bus", "--source", ".", "--workers", "2000"], "error: workers must be 1 to 1024, got 2000."),
-        (["build", "oct", "--source", "."], "error: oct (OCT) cannot be built yet"),
         (["build", "bsu", "--source", "."], "error: unknown dataset 'bsu'. Did you mean 'bus'"),
         (["train"], "Missing argument 'TASK'"),
         (["train", "bus", "--max-epochs", "0"], "--max-epochs"),

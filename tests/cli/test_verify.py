@@ -53,16 +53,16 @@ def test_what_no_longer_reads_at_all_is_a_problem_too(command, damaged_root):
         (
             ["oct"],
             1,
-            "oct: is not there (under {root} there is bus, pbc). This version cannot build it yet",
+            "oct: is not there (under {root} there is bus, pbc). Build it with: medimeta build oct --source PATH",
         ),
         (["buss"], 2, "unknown dataset 'buss'. Did you mean 'bus'"),
         (["bus", "nosuch"], 2, "unknown dataset 'nosuch'"),
     ],
 )
-def test_a_dataset_that_is_not_there_is_told(command, built_root, names, code, message):
-    done = command("verify", *names, "--root", built_root)
+def test_a_dataset_that_is_not_there_is_told(command, small_root, names, code, message):
+    done = command("verify", *names, "--root", small_root)
     assert (done.code, done.out) == (code, "")
-    assert message.format(root=built_root) in done.err
+    assert message.format(root=small_root) in done.err
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "file"])

@@ -6,7 +6,7 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 CONNECT_SECONDS = 20
+LOST_SECONDS = 30  # without a result, until a cluster is asked for its workers: lost ones may be started again
+LARGE_JOB = 1024**3  # bytes
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,14 @@ class Workers:
         How many jobs run at the same time.
     share_memory : bool
         Whether they are other processes of this machine.
+    check : callable
+        Called where no result has come for long; raises MedimetaError where none can come.
     """
 
     executor: Executor
     count: int
     share_memory: bool
+    check: Callable[[], None] = lambda: None
 
     @property
     def under_way(self) -> int:
@@ -122,9 +127,27 @@ def _dask_workers(address: str) -> Iterator[Workers]:
         threads = sum(client.nthreads().values())
         if not threads:
             raise UsageError(f"--dask {address}: the scheduler has no workers yet. Start some: dask worker {address}")
-        yield Workers(client.get_executor(pure=False), threads, share_memory=False)
+
+        def check() -> None:
+            try:
+                lost = "workers" if not client.nthreads() else ""
+            except OSError:
+                lost = "scheduler"
+            if lost:
+                raise _lost(lost)
+
+        # Images from streams go with their jobs, which Dask would advise against each time.
+        with require("dask").config.set({"distributed.admin.large-graph-warning-threshold": f"{LARGE_JOB} B"}):
+            yield Workers(client.get_executor(pure=False), threads, share_memory=False, check=check)
     finally:
         client.close()
+
+
+def _lost(what: str) -> MedimetaError:
+    return MedimetaError(
+        f"the Dask cluster has lost its {what}, so nothing was published. What is finished is kept: start the {what} "
+        f"again and build again to go on."
+    )
 
 
 def run_jobs(workers: Workers, work: Callable[[Job], Result], jobs: Iterator[Job]) -> Iterator[Result]:
@@ -135,14 +158,16 @@ def run_jobs(workers: Workers, work: Callable[[Job], Result], jobs: Iterator[Job
     Raises
     ------
     MedimetaError
-        A worker process died.
+        A worker process died, or the workers or the scheduler of a cluster are lost.
     """
     pending: set[Future[Result]] = set()
     submit = workers.executor.submit
     try:
         pending = {submit(work, job) for job in islice(jobs, workers.under_way)}
         while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            done, pending = wait(pending, LOST_SECONDS, FIRST_COMPLETED)
+            if not done:
+                workers.check()
             for future in done:
                 yield future.result()
                 pending |= {submit(work, job) for job in islice(jobs, 1)}
@@ -152,6 +177,8 @@ def run_jobs(workers: Workers, work: Callable[[Job], Result], jobs: Iterator[Job
             "finished is kept: build again to go on, with fewer workers if memory is short. In a script, the call of "
             "build() must stand under: if __name__ == '__main__':"
         ) from error
+    except CancelledError as error:  # nobody else cancels what is waited for
+        raise _lost("scheduler") from error
     except Exception as error:
         if type(error).__name__ != "KilledWorker":  # Dask's, which is not imported where it is not used
             raise
