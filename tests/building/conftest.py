@@ -1,8 +1,15 @@
 """Tiny originals, and what every refused build has in common."""
 
+import contextlib
 import io
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +145,92 @@ def refused(root, build, contents, finished, capsys):
         return message
 
     return check
+
+
+CHILD = """
+import sys
+from medimeta.building import chunks
+from medimeta.cli.boundary import run
+chunks.MOST_SAMPLES = int(sys.argv[1])
+sys.exit(run(sys.argv[2:]))
+"""
+
+
+class Child:
+    """``medimeta build`` as a process of its own, in a process group of its own.
+
+    All processes that it starts have a mark in their environment, by which they are found after its death.
+    """
+
+    def __init__(self, arguments, chunk):
+        self.mark = f"MEDIMETA_TEST_MARK={uuid.uuid4()}"
+        name, _, value = self.mark.partition("=")
+        self.main = subprocess.Popen(
+            [sys.executable, "-B", "-c", CHILD, str(chunk), *map(str, arguments)],
+            env={**os.environ, name: value},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def end(self):
+        """Wait for its end, and return exit code, standard output and standard error."""
+        out, err = self.main.communicate(timeout=120)
+        return self.main.returncode, out, err
+
+    def alive(self):
+        """Return the processes of the build that live, its main one among them."""
+        return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if self._is_ours(path)]
+
+    def _is_ours(self, path):
+        try:
+            return self.mark.encode() in path.read_bytes().split(b"\0")
+        except OSError:  # it has ended, or is another user's
+            return False
+
+
+@pytest.fixture
+def start(root):
+    """Start the command that builds a dataset, with so many samples in a chunk."""
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("processes are looked up in /proc, which is not here")
+    children = []
+
+    def start(dataset, source, *flags, chunk=32, place=root, workers=2, size=16):
+        common = ["--source", source, "--root", place, "--workers", workers, "--size", size, "--allow-partial"]
+        children.append(Child(["build", dataset, *common, *flags], chunk))
+        return children[-1]
+
+    yield start
+    for child in children:
+        for process in child.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        child.main.communicate()
+
+
+@pytest.fixture
+def journal_lines(root):
+    """Return how many chunks an unfinished build has finished."""
+
+    def count(dataset):
+        try:
+            return max(0, (root / f".{dataset}.partial" / "journal.jsonl").read_bytes().count(b"\n") - 1)
+        except FileNotFoundError:
+            return 0
+
+    return count
+
+
+@pytest.fixture
+def until():
+    """Wait until something is so."""
+
+    def wait(condition, seconds=60):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it took too long"
+            time.sleep(0.002)
+
+    return wait

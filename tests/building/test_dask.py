@@ -11,6 +11,7 @@ import pytest
 
 import medimeta as mm
 from medimeta.building import chunks, engine, executors
+from medimeta.building.journal import has_finished
 from medimeta.building.render import render_chunk
 from medimeta.cli.boundary import run
 from medimeta.errors import SourceError, UsageError
@@ -110,15 +111,19 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(chunks, "MOST_SAMPLES", 2)
 
 
-def deadly(index):
-    """Render chunks, but end the process over the one with this sample: a closure, so that it travels by value."""
+@pytest.fixture
+def deadly_work(root, small_chunks, monkeypatch):
+    """Let workers die over one chunk, once another is finished."""
+    journal = root / ".bus.partial" / "journal.jsonl"
 
-    def render(chunk):
-        if any(place[1] == index for place in chunk.places):
+    def render(chunk):  # a closure, so that it travels by value
+        if any(index == 10 for _, index in chunk.places):
+            while not has_finished(journal):
+                time.sleep(0.01)
             os._exit(9)
         return render_chunk(chunk)
 
-    return render
+    monkeypatch.setattr(engine, "render_chunk", render)
 
 
 def files(folder):
@@ -218,14 +223,12 @@ def built_bus(bus_tree, tmp_path):
     return files(tmp_path / "one" / "bus")
 
 
-def test_a_worker_that_dies_over_the_work_is_told(cluster_to_break, broken_off, small_chunks, monkeypatch):
-    monkeypatch.setattr(engine, "render_chunk", deadly(10))
+def test_a_worker_that_dies_over_the_work_is_told(cluster_to_break, broken_off, deadly_work):
     address = cluster_to_break(2, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0").address
     broken_off(address, "workers of the Dask cluster died over the same work")
 
 
-def test_a_cluster_that_loses_all_its_workers_is_told(cluster_to_break, broken_off, small_chunks, monkeypatch):
-    monkeypatch.setattr(engine, "render_chunk", deadly(10))
+def test_a_cluster_that_loses_all_its_workers_is_told(cluster_to_break, broken_off, deadly_work, monkeypatch):
     monkeypatch.setattr(executors, "LOST_SECONDS", 0.5)
     broken_off(cluster_to_break(1).address, "the Dask cluster has lost its workers", "start the workers again")
 

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 import medimeta as mm
-from medimeta.building import chunks
 from medimeta.building.publish import locked, partial_folder, publish, workplace
 from medimeta.cli.boundary import run
 from medimeta.errors import (

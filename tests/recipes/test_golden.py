@@ -2,8 +2,10 @@
 
 import csv
 import hashlib
+import io
 import json
 import shutil
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -102,3 +104,44 @@ def test_bytes_depend_neither_on_the_number_of_workers_nor_on_the_form_of_the_or
     mm.build(["bus", "pbc"], source=extracted, root=tmp_path / "folder", workers=2, allow_partial=True)
     assert files_of(tmp_path / "one") == files_of(tmp_path / "three") == files_of(tmp_path / "folder")
     assert "bus/manifest.json" in files_of(tmp_path / "one")
+
+
+@pytest.fixture
+def cxr_forms(real_originals, tmp_path):
+    """The 16 real chest X-rays, with their rows of the real tables: as a folder, and nested in tarballs in a zip."""
+    real = real_originals / "cxr"
+    images = sorted((real / "images").glob("*.png"))
+    names = {path.name for path in images}
+    folder = tmp_path / "folder" / "CXR8"
+    (folder / "images").mkdir(parents=True)
+    for path in images:
+        shutil.copyfile(path, folder / "images" / path.name)
+    for table in ("Data_Entry_2017_v2020.csv", "BBox_List_2017.csv", "train_val_list.txt", "test_list.txt"):
+        head, *lines = (real / table).read_text(encoding="utf-8-sig").splitlines(keepends=True)
+        kept = [line for line in lines if line.split(",")[0].strip() in names]
+        first = [head] if table.endswith(".csv") or head.strip() in names else []
+        (folder / table).write_text("".join(first + kept), encoding="utf-8")
+    nested = tmp_path / "zip" / "CXR8.zip"
+    nested.parent.mkdir()
+    with zipfile.ZipFile(nested, "w", zipfile.ZIP_DEFLATED) as archive:
+        for table in sorted(folder.glob("*.*")):
+            archive.write(table, f"CXR8/{table.name}")
+        for number, part in enumerate((images[9:], images[:9]), 1):  # not in the order of the table
+            packed = io.BytesIO()
+            with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+                for path in part:
+                    tar.add(path, f"images/{path.name}")
+            archive.writestr(f"CXR8/images/images_{number:03d}.tar.gz", packed.getvalue())
+    return folder.parent, nested
+
+
+def test_real_chest_xrays_are_the_same_from_nested_tarballs_and_from_a_folder(cxr_forms, tmp_path):
+    built = []
+    for number, source in enumerate(cxr_forms):
+        for workers in (1, 2):
+            root = tmp_path / f"root{number}{workers}"
+            [report] = mm.build("cxr", source, root, workers=workers, allow_partial=True)
+            assert report.samples == 16
+            files = sorted(path for path in (root / "cxr").rglob("*") if path.is_file())
+            built.append({path.relative_to(root): path.read_bytes() for path in files})
+    assert built[0] == built[1] == built[2] == built[3]

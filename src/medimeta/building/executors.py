@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import signal
 import threading
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from os import _exit
+from types import ModuleType
 from typing import Any, TypeVar
 
 from medimeta._optional import require
@@ -20,6 +22,7 @@ from medimeta.errors import MedimetaError, UsageError
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+PRELOADED = ("medimeta.building.render", "medimeta.recipes.pixels", "PIL.JpegImagePlugin", "PIL.PngImagePlugin")
 CONNECT_SECONDS = 20
 LOST_SECONDS = 30  # without a result, until a cluster is asked for its workers: lost ones may be started again
 LARGE_JOB = 1024**3  # bytes
@@ -96,11 +99,17 @@ def open_workers(count: int, dask: str | None = None) -> Iterator[Workers]:
     # Not fork: the caller may have threads (torch, a progress bar), and a forked child could inherit a held lock.
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    context.set_forkserver_preload(list(PRELOADED))
     with ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker) as executor:
+        executor.submit(_nothing)  # so that workers start while tables are read
         try:
             yield Workers(executor, count, share_memory=True)
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _start_worker() -> None:
@@ -119,6 +128,24 @@ def _start_worker() -> None:
 @contextmanager
 def _dask_workers(address: str) -> Iterator[Workers]:
     distributed = require("distributed")
+    with _quiet("distributed.client", "tornado.application"):
+        yield from _connected(distributed, address)
+
+
+@contextmanager
+def _quiet(*loggers: str) -> Iterator[None]:
+    """Keep tracebacks off the screen that are logged when part of a cluster dies: errors of ours tell of it."""
+    before = {name: logging.getLogger(name).level for name in loggers}
+    try:
+        for name in loggers:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _connected(distributed: ModuleType, address: str) -> Iterator[Workers]:
     try:
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
