@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,13 +47,23 @@ def small_root(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture
-def without_recipe(monkeypatch: pytest.MonkeyPatch) -> str:
+def change_card(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Change fields of a dataset's card, for one test."""
+
+    def change(dataset: str, **fields: Any) -> None:
+        catalogue = default_catalogue()
+        cards = [card.model_copy(update=fields) if card.id == dataset else card for card in catalogue.datasets()]
+        changed = Catalogue(cards, catalogue.licences)
+        for name, value in vars(changed).items():  # in place: whoever asks for the catalogue is given this one
+            monkeypatch.setattr(catalogue, name, value)
+
+    return change
+
+
+@pytest.fixture
+def without_recipe(change_card: Callable[..., None]) -> str:
     """Take the recipe from the card of oct, as if this version could not build it; return its id."""
-    catalogue = default_catalogue()
-    cards = [card.model_copy(update={"recipe": None}) if card.id == "oct" else card for card in catalogue.datasets()]
-    changed = Catalogue(cards, catalogue.licences)
-    for name, value in vars(changed).items():  # in place: whoever asks for the catalogue is given this one
-        monkeypatch.setattr(catalogue, name, value)
+    change_card("oct", recipe=None)
     return "oct"
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 from PIL import Image
 
 import medimeta as mm
+from medimeta.building import engine
+from medimeta.building.executors import Workers, _HereExecutor
 from medimeta.cli.boundary import run
 from medimeta.recipes.bus import CLASSES
 from medimeta.recipes.pbc import FOLDERS
@@ -147,12 +150,64 @@ def refused(root, build, contents, finished, capsys):
     return check
 
 
+@pytest.fixture
+def interrupt():
+    """Return a progress callback that ends the build, as Ctrl-C does, once so many samples are finished."""
+
+    def interrupt(at):
+        def progress(dataset, done, total):
+            if done >= at:
+                raise KeyboardInterrupt
+
+        return progress
+
+    return interrupt
+
+
+class Shuffled:
+    """Workers in this process that hand results back in an order drawn by a seed, with slabs or by value."""
+
+    def __init__(self, seed, slabs):
+        self.random = random.Random(seed)
+        self.slabs = slabs
+
+    def run_jobs(self, workers, work, jobs):
+        waiting = []
+        for job in jobs:
+            waiting.append(work(job))
+            if len(waiting) == workers.under_way:
+                yield waiting.pop(self.random.randrange(len(waiting)))
+        while waiting:
+            yield waiting.pop(self.random.randrange(len(waiting)))
+
+    @contextlib.contextmanager
+    def open_workers(self, count, dask=None):
+        yield Workers(_HereExecutor(), self.random.randint(1, 4), share_memory=self.slabs)
+
+
+@pytest.fixture
+def shuffle(monkeypatch):
+    """Let the engine get results in an order drawn by a seed, with slabs or by value; all in this process."""
+
+    def shuffle(seed, *, slabs):
+        workers = Shuffled(seed, slabs)
+        monkeypatch.setattr(engine, "run_jobs", workers.run_jobs)
+        monkeypatch.setattr(engine, "open_workers", workers.open_workers)
+
+    return shuffle
+
+
 CHILD = """
-import sys
-from medimeta.building import chunks
+import sys, time
+from medimeta.building import chunks, engine
 from medimeta.cli.boundary import run
-chunks.MOST_SAMPLES = int(sys.argv[1])
-sys.exit(run(sys.argv[2:]))
+chunks.MOST_SAMPLES, real, pause = int(sys.argv[1]), engine.run_jobs, float(sys.argv[2])
+def run_jobs(*arguments):
+    for result in real(*arguments):
+        time.sleep(pause)
+        yield result
+engine.run_jobs = run_jobs
+sys.exit(run(sys.argv[3:]))
 """
 
 
@@ -162,11 +217,11 @@ class Child:
     All processes that it starts have a mark in their environment, by which they are found after its death.
     """
 
-    def __init__(self, arguments, chunk):
+    def __init__(self, arguments, chunk, pause):
         self.mark = f"MEDIMETA_TEST_MARK={uuid.uuid4()}"
         name, _, value = self.mark.partition("=")
         self.main = subprocess.Popen(
-            [sys.executable, "-B", "-c", CHILD, str(chunk), *map(str, arguments)],
+            [sys.executable, "-B", "-c", CHILD, str(chunk), str(pause), *map(str, arguments)],
             env={**os.environ, name: value},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -192,14 +247,14 @@ class Child:
 
 @pytest.fixture
 def start(root):
-    """Start the command that builds a dataset, with so many samples in a chunk."""
+    """Start the command that builds a dataset, with so many samples in a chunk and a pause in seconds after each."""
     if not Path("/proc/self/environ").exists():
         pytest.skip("processes are looked up in /proc, which is not here")
     children = []
 
-    def start(dataset, source, *flags, chunk=32, place=root, workers=2, size=16):
+    def start(dataset, source, *flags, chunk=32, pause=0, place=root, workers=2, size=16):
         common = ["--source", source, "--root", place, "--workers", workers, "--size", size, "--allow-partial"]
-        children.append(Child(["build", dataset, *common, *flags], chunk))
+        children.append(Child(["build", dataset, *common, *flags], chunk, pause))
         return children[-1]
 
     yield start

@@ -4,9 +4,10 @@ import io
 import json
 import os
 import random
+import runpy
 import shutil
 import tempfile
-from contextlib import contextmanager
+import time
 from pathlib import Path
 
 import h5py
@@ -15,9 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import medimeta as mm
-from medimeta.building import chunks, engine, sources
-from medimeta.building.executors import Workers, _HereExecutor
-from medimeta.building.journal import Entry, Journal, checked, has_finished
+from medimeta.building import chunks, sources
+from medimeta.building.journal import Entry, Finished, Journal, checked, has_finished
 from medimeta.errors import StoreError
 from medimeta.recipes.bus import Bus
 from medimeta.synthetic.originals import write_original
@@ -27,18 +27,8 @@ LAW = settings(
 )
 
 
-def interrupt(at):
-    """Return a progress callback that ends the build once so many samples are finished."""
-
-    def progress(dataset, done, total):
-        if done >= at:
-            raise KeyboardInterrupt
-
-    return progress
-
-
 @pytest.fixture
-def broken(build, bus_tree, monkeypatch):
+def broken(build, bus_tree, interrupt, monkeypatch):
     """Build bus one sample a chunk, and break off after some of its twelve."""
     monkeypatch.setattr(chunks, "MOST_SAMPLES", 1)
 
@@ -154,14 +144,8 @@ def test_a_sample_counts_only_if_its_pixels_and_files_are_as_they_were_written(t
         Entry(3, 0xCBF43926, {**files, "missing.tiff": 0}),
         Entry(4, 0xCBF43926),
     ]
-    found = checked(replaced(entries), lambda index: b"123456789", tmp_path)
+    found = checked(Finished({entry.index: entry for entry in entries}), lambda index: b"123456789", tmp_path)
     assert list(found.entries) == [0, 4]
-
-
-def replaced(entries):
-    from medimeta.building.journal import Finished
-
-    return Finished({entry.index: entry for entry in entries})
 
 
 class AlmostFull(io.BytesIO):
@@ -229,12 +213,10 @@ def test_only_what_is_not_on_the_disk_as_it_was_written_is_rendered_again(
     ids=str,
 )
 def test_other_settings_versions_or_sources_start_anew(
-    build, bus_tree, pbc_tree, zip_of, broken, monkeypatch, root, tmp_path, contents, change
+    build, bus_tree, zip_of, broken, monkeypatch, root, tmp_path, contents, change
 ):
-    """Nothing of the old build may be left either: it is made with more masks, TIFF files, and a split, than the new."""
-    (bus_tree / "benign" / "benign (1)_mask_1.png").write_bytes(
-        (bus_tree / "benign" / "benign (2)_mask.png").read_bytes()
-    )
+    """Nothing of the old build may be left either: it has TIFF files, and, with two masks, one that errata lack."""
+    shutil.copy(bus_tree / "benign" / "benign (2)_mask.png", bus_tree / "benign" / "benign (1)_mask_1.png")
     old = {} if change == {"tiff": True} else {"tiff": True}
     broken(8, **old)
     options, source = {}, bus_tree
@@ -284,99 +266,113 @@ def test_a_journal_without_its_images_counts_for_nothing(build, bus_tree, broken
 # The law
 
 
-class Order:
-    """Workers that hand results back in an order drawn by a seed, with slabs or by value."""
+@pytest.fixture
+def unbroken(build, bus_tree, contents, tmp_path):
+    """Return the bytes of an unbroken build."""
+    known = {}
 
-    def __init__(self, seed, slabs):
-        self.random = random.Random(seed)
-        self.slabs = slabs
+    def unbroken(tiff):
+        if tiff not in known:
+            build("bus", bus_tree, root=tmp_path / f"unbroken{tiff}", tiff=tiff)
+            known[tiff] = contents(tmp_path / f"unbroken{tiff}")
+        return known[tiff]
 
-    def run_jobs(self, workers, work, jobs):
-        waiting = []
-        for job in jobs:
-            waiting.append(work(job))
-            if len(waiting) == workers.under_way:
-                yield waiting.pop(self.random.randrange(len(waiting)))
-        while waiting:
-            yield waiting.pop(self.random.randrange(len(waiting)))
-
-    @contextmanager
-    def open_workers(self, count, dask=None):
-        yield Workers(_HereExecutor(), self.random.randint(1, 4), share_memory=self.slabs)
-
-
-@pytest.fixture(scope="module")
-def law_tree(tmp_path_factory):
-    """A synthetic original of bus, in small."""
-    folder = tmp_path_factory.mktemp("law")
-    return write_original("bus", folder, images_per_class=5)[0]
+    return unbroken
 
 
 @LAW
-@given(data=st.data(), tiff=st.booleans(), length=st.integers(1, 6))
-def test_resumed_equals_unbroken(law_tree, build, contents, monkeypatch, data, tiff, length):
+@given(data=st.data(), tiff=st.booleans(), length=st.integers(1, 5))
+def test_resumed_equals_unbroken(
+    bus_tree, build, unbroken, contents, shuffle, interrupt, monkeypatch, data, tiff, length
+):
+    expected = unbroken(tiff)
     with tempfile.TemporaryDirectory() as name, monkeypatch.context() as patched:
-        root = Path(name) / "root"
-        patched.setattr(chunks, "MOST_SAMPLES", 32)
-        build("bus", law_tree, root=Path(name) / "unbroken", tiff=tiff)
+        root, kept = Path(name) / "root", 0
         patched.setattr(chunks, "MOST_SAMPLES", length)
-        kept = 0
-        for at in data.draw(st.lists(st.integers(1, 15), max_size=4), "breaks"):
-            order = Order(data.draw(st.integers(0, 99), "order"), data.draw(st.booleans(), "slabs"))
-            patched.setattr(engine, "run_jobs", order.run_jobs)
-            patched.setattr(engine, "open_workers", order.open_workers)
+        for at in data.draw(st.lists(st.integers(1, 12), max_size=4), "breaks"):
+            shuffle(data.draw(st.integers(0, 99), "order"), slabs=data.draw(st.booleans(), "slabs"))
             try:
-                report = build("bus", law_tree, root=root, tiff=tiff, progress=interrupt(max(at, kept + 1)))
+                report = build("bus", bus_tree, root=root, tiff=tiff, progress=interrupt(max(at, kept + 1)))
             except KeyboardInterrupt:
                 journal = root / ".bus.partial" / "journal.jsonl"
-                text = journal.read_bytes()
                 cut = data.draw(st.sampled_from([0, 0, 1, 30]), "cut")  # a line that was on its way
+                text = journal.read_bytes()
                 journal.write_bytes(text[: len(text) - cut])
                 lines = journal.read_bytes().splitlines(keepends=True)[1:]
-                whole = [json.loads(line)["samples"] for line in lines if line.endswith(b"\n")]
-                kept = len({sample["index"] for samples in whole for sample in samples})
+                kept = sum(len(json.loads(line)["samples"]) for line in lines if line.endswith(b"\n"))
             else:
                 assert report.resumed == kept
                 shutil.rmtree(root)
                 kept = 0
-        assert build("bus", law_tree, root=root, tiff=tiff).resumed == kept
-        assert contents(root) == contents(Path(name) / "unbroken")
+        assert build("bus", bus_tree, root=root, tiff=tiff).resumed == kept
+        assert contents(root) == expected
         assert mm.verify("bus", root=root, deep=True).ok
 
 
 # Kills
 
 
-def test_twenty_kills_at_random_moments_change_nothing_and_leave_no_process(
-    start, until, journal_lines, root, tmp_path, contents
-):
+@pytest.fixture
+def killed(start, until, journal_lines, root):
+    """Start builds and kill them, each at a random moment; return how many processes the largest had."""
+
+    def killed(count, seed, dataset, source, *flags, expected, **options):
+        seeded, most, kills = random.Random(seed), 0, 0
+        while kills < count:
+            child = start(dataset, source, *flags, **options)
+            before = journal_lines(dataset)
+            wanted = before + seeded.randint(0, 4)
+
+            def ended(child=child):
+                return child.main.poll() is not None
+
+            def there(before=before, wanted=wanted):
+                return wanted == before or journal_lines(dataset) >= wanted
+
+            until(lambda ended=ended, there=there: ended() or there())
+            most = max(most, len(child.alive()))
+            time.sleep(seeded.uniform(0, 0.05 if wanted > before else 1))
+            if not ended():
+                child.main.kill()
+                child.main.wait()
+                kills += 1
+                until(lambda child=child: not child.alive(), 10)  # no worker outlives it
+            if (root / dataset).exists():  # it was as good as finished: begin anew
+                assert expected(root / dataset)
+                shutil.rmtree(root)
+        return most
+
+    return killed
+
+
+def test_twenty_kills_at_random_moments_change_nothing_and_leave_no_process(start, killed, root, tmp_path, contents):
     [source] = write_original("bus", tmp_path, images_per_class=20)
     options = {"chunk": 2, "size": 224}
-    assert start("bus", source, "--tiff", place=tmp_path / "unbroken", workers=1, **options).end()[0] == 0
-    unbroken = contents(tmp_path / "unbroken")
-    seeded, kills, most, resumed = random.Random(7), 0, 0, []
-    while kills < 20:
-        child = start("bus", source, "--tiff", **options)
-        before = journal_lines("bus")
-        wanted = seeded.randint(before, min(before + 5, 30))
-        if wanted > before:
-            until(lambda: child.main.poll() is not None or journal_lines("bus") >= wanted)
-        else:
-            until(lambda: child.main.poll() is not None or (root / ".bus.lock").exists())
-        most = max(most, len(child.alive()))
-        seeded_wait = seeded.uniform(0, 0.05)
-        until(lambda: True, seeded_wait)
-        if child.main.poll() is None:
-            child.main.kill()
-            child.main.wait()
-            kills += 1
-            until(lambda: not child.alive(), 10)
-        if (root / "bus").exists():  # it was as good as finished
-            assert {name: data for name, data in contents(root).items() if name.parts[0] == "bus"} == unbroken
-            shutil.rmtree(root)
-        resumed.append(journal_lines("bus"))
+    code, _, err = start("bus", source, "--tiff", place=tmp_path / "unbroken", workers=1, **options).end()
+    assert code == 0, err
+    unbroken = contents(tmp_path / "unbroken" / "bus")
+    most = killed(20, 7, "bus", source, "--tiff", expected=lambda folder: contents(folder) == unbroken, **options)
     assert most >= 4  # the build itself, two workers, and what starts them
-    code, out, err = start("bus", source, "--tiff", **options).end()
+    code, _, err = start("bus", source, "--tiff", **options).end()
     assert (code, "Traceback" in err) == (0, False), err
-    assert contents(root) == unbroken
+    assert contents(root) == contents(tmp_path / "unbroken")
     assert mm.verify("bus", root=root, deep=True).ok
+
+
+@pytest.mark.parametrize("dataset", ["bus", "pbc"])
+def test_real_originals_are_golden_with_any_number_of_workers_and_after_kills(
+    real_originals, start, killed, root, tmp_path, contents, dataset
+):
+    golden = json.loads((real_originals / "golden" / f"{dataset}.json").read_text())
+    digest = runpy.run_path(str(real_originals / "golden" / "digest.py"))["digest"]
+    source = real_originals / dataset
+    for workers in (1, 2, 8):
+        mm.build(dataset, source, tmp_path / str(workers), workers=workers, allow_partial=True)
+        assert digest(tmp_path / str(workers) / dataset) == golden
+        assert contents(tmp_path / str(workers)) == contents(tmp_path / "1")
+    unbroken = contents(tmp_path / "1" / dataset)
+    killed(3, 3, dataset, source, expected=lambda folder: contents(folder) == unbroken, chunk=16, size=224)
+    code, _, err = start(dataset, source, chunk=16, size=224).end()
+    assert code == 0, err
+    assert digest(root / dataset) == golden
+    assert contents(root) == contents(tmp_path / "1")

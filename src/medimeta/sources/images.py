@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from medimeta.errors import DamagedSourceError
 
@@ -56,7 +56,7 @@ def decode(data: bytes, where: str) -> Image.Image:
     Raises
     ------
     DamagedSourceError
-        The bytes are no image, stop short, or would be larger than any original is.
+        The bytes are no image, stop short, would be larger than any original is, or would lose half of their bits.
     """
     try:
         with warnings.catch_warnings():
@@ -67,6 +67,7 @@ def decode(data: bytes, where: str) -> Image.Image:
                 raise DamagedSourceError(
                     f"{where}: is {width}x{height} pixels, more than the {MAX_PIXELS:,} that an original may have."
                 )
+            _refuse_cut_bits(image, where)
             image.load()
     except UnidentifiedImageError:
         raise DamagedSourceError(f"{where}: is not an image that can be read ({len(data):,} bytes).") from None
@@ -76,3 +77,12 @@ def decode(data: bytes, where: str) -> Image.Image:
         # Pillow's decoders raise all of these on damaged files.
         raise DamagedSourceError(f"{where}: does not decode ({error}; {len(data):,} bytes).") from error
     return image
+
+
+def _refuse_cut_bits(image: ImageFile.ImageFile, where: str) -> None:
+    """Refuse colours of 16 bits a channel, of which Pillow would keep 8 without a word; grey ones have a mode."""
+    stored = str(image.tile[0][3]) if image.tile else ""
+    if ";16" in stored and image.mode in ("LA", "RGB", "RGBA"):
+        raise DamagedSourceError(
+            f"{where}: has 16 bits a channel; expected 8. Check that this is the original download."
+        )
