@@ -75,8 +75,8 @@ def building_cases(*, quick: bool) -> tuple[Case, ...]:
             rounds=1,
             sides={OURS: ours("memory", volumes, 224, *ORGANS), "bound": reference("bound", three_volumes)},
             comparisons=(Comparison("peak memory of organs_*, below three volumes", OURS, "bound", target=1),),
-            note="CT volumes of 512x512x400 at 16 bits (210 MB) in zips, read by two workers, all three planes at once. "
-            "The bound is three volumes; the processes themselves, Python and its libraries, count too.",
+            note="CT volumes of 512x512x400 at 16 bits (210 MB) in zips, read by two workers, all three planes at "
+            "once. The bound is three volumes; the processes themselves, Python and its libraries, count too.",
         ),
         Case(
             name="build-growth",

@@ -1,5 +1,6 @@
-"""Several datasets from one pass over one original, with units and a stream; and pixels by shared memory or by value."""
+"""Several datasets from one pass over one original, with units and a stream; pixels by shared memory and by value."""
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -30,6 +31,7 @@ from medimeta.recipes.bus import Bus
 from medimeta.recipes.recipe import Listing, Recipe, Rendered, Sample
 from medimeta.recipes.splits import split_all
 from medimeta.sources.find import Original, Part
+from medimeta.sources.folder import FolderArchive
 from medimeta.sources.tarballs import stream_tarball
 
 LAW = settings(
@@ -186,17 +188,10 @@ def apart(original, build_both, tmp_path, contents):
 def test_datasets_of_one_original_are_built_in_one_pass_over_it(
     original, build_both, root, apart, contents, monkeypatch
 ):
-    read = []
-    real = type(engine.find_passes(["bus"], original, _settings(root))[0].source)._read
-
-    def reading(archive, name):
-        read.append(name)
-        return real(archive, name)
-
-    streamed = []
-    stream = Fake.stream
-    monkeypatch.setattr("medimeta.sources.folder.FolderArchive._read", reading)
-    monkeypatch.setattr(Fake, "stream", lambda recipe, source: streamed.append(1) or stream(recipe, source))
+    read, streamed = [], []
+    real_read, real_stream = FolderArchive._read, Fake.stream
+    monkeypatch.setattr(FolderArchive, "_read", lambda source, name: read.append(name) or real_read(source, name))
+    monkeypatch.setattr(Fake, "stream", lambda recipe, source: streamed.append(1) or real_stream(recipe, source))
     reports = build_both(original)
     assert [(report.dataset, report.samples) for report in reports] == [("bus", 30), ("pbc", 30)]
     assert streamed == [1]
@@ -204,12 +199,6 @@ def test_datasets_of_one_original_are_built_in_one_pass_over_it(
     assert contents(root) == apart
     assert mm.verify("bus", root=root, deep=True).ok
     assert mm.verify("pbc", root=root, deep=True).ok
-
-
-def _settings(root):
-    from medimeta.building.settings import Settings
-
-    return Settings(root, 1, allow_partial=True)
 
 
 def test_every_sample_is_in_its_place(original, build_both, root, table):
@@ -256,10 +245,8 @@ def test_order_chunks_and_breaks_do_not_show(
             if dataset == stop and done >= at:
                 raise KeyboardInterrupt
 
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             build_both(original, root, progress=progress, overwrite=True)
-        except KeyboardInterrupt:
-            assert not (root / "bus").exists() or contents(root / "bus")
     build_both(original, root, overwrite=True)
     assert contents(root) == apart
 
@@ -283,7 +270,7 @@ def test_images_that_a_stream_does_not_hold_are_listed_at_once(original, build_b
         build_both(original)
     assert [problem.partition(":")[0] for problem in caught.value.problems] == [
         f"{dataset}/streamed/{number}.png" for number in (5, 8) for dataset in ("bus", "pbc")
-    ] or len(caught.value.problems) == 4
+    ]
     assert not (root / "bus").exists()
     assert len(finished("bus")) == len(finished("pbc")) == 28
 
@@ -393,13 +380,16 @@ def test_pixels_by_shared_memory_and_by_value_are_the_same(
     assert len(made) == 12 + 16
     assert contents(tmp_path / "slabs") == contents(root)
 
+    @contextlib.contextmanager
     def by_value(count, dask=None):
-        workers = real(count, dask)
-        enter = workers.__enter__
-        workers.__enter__ = lambda: replace(enter(), share_memory=False)
-        return workers
+        with real(count, dask) as workers:
+            yield replace(workers, share_memory=False)
 
     monkeypatch.setattr(engine, "open_workers", by_value)
+    for dataset, tree in (("bus", bus_tree), ("pbc", pbc_tree)):
+        build(dataset, tree, size=size, workers=2, root=tmp_path / "by value")
+    assert len(made) == 12 + 16
+    assert contents(tmp_path / "by value") == contents(root)
 
 
 def test_a_worker_that_outlives_its_build_cannot_write_into_the_next_ones_memory(tmp_path):

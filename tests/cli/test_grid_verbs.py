@@ -64,10 +64,11 @@ def test_a_benchmark_of_an_empty_root_says_so(tmp_path, capsys):
 
 
 def test_the_demo_goes_the_whole_way_with_originals_that_are_given(originals, tmp_path, capsys):
-    (tmp_path / "source").mkdir()
+    source = tmp_path / "source"
+    source.mkdir()
     for name in ("Dataset_BUSI.zip", "PBC_dataset_normal_DIB.zip"):
-        (tmp_path / "source" / name).symlink_to(originals / name)
-    assert run(["demo", "--source", str(tmp_path / "source"), "--out", str(tmp_path), "--max-epochs", "1", *TINY[:2]]) == 0
+        (source / name).symlink_to(originals / name)
+    assert run(["demo", "--source", str(source), "--out", str(tmp_path), "--max-epochs", "1", *TINY[:2]]) == 0
     printed = capsys.readouterr().out
     assert all(part in printed for part in ("Real originals of bus, pbc", "every file hashed", "Test AUROC"))
     assert "synthetic" not in printed

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import stat
 import zipfile
 
 import pytest
@@ -320,3 +321,16 @@ def test_another_kind_of_archive_is_not_called_a_cut_download(tmp_path):
     path.write_bytes(b"\x1f\x8b\x08\x00" + bytes(100))
     with pytest.raises(DamagedSourceError, match=r"is not a zip file\. Give the zip as downloaded, or the folder"):
         open_archive(path)
+
+
+def test_a_link_in_a_zip_is_refused_when_it_is_read(tmp_path):
+    path = tmp_path / "links.zip"
+    info = zipfile.ZipInfo("a/link.png")
+    info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(info, "../../etc/passwd")
+        file.writestr("a/image.png", b"image")
+    archive = open_archive(path)
+    assert archive.read("a/image.png") == b"image"
+    with pytest.raises(DamagedSourceError, match=r"links.zip: the member 'a/link.png' is a link. Do not trust it"):
+        archive.read("a/link.png")

@@ -104,9 +104,7 @@ def _found_in(source: Path, names: list[str]) -> list[str]:
     found, missing = [], []
     for name in names:
         try:
-            find_original(
-                source, recipe_of(default_catalogue().dataset(name)).original, [name], allow_partial=True
-            )
+            find_original(source, recipe_of(default_catalogue().dataset(name)).original, [name], allow_partial=True)
             found.append(name)
         except SourceNotFoundError as error:
             missing.append(str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 import struct
 import zipfile
 import zlib
@@ -64,9 +65,12 @@ class ZipArchive(Archive):
     def _info(self, name: str) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
         file, infos = self._opened()
         try:
-            return file, infos[name]
+            info = infos[name]
         except KeyError:
             raise SourceNotFoundError(f"{self.where('')}: has no member {name!r}.") from None
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise DamagedSourceError(f"{self.where('')}: the member {name!r} is a link. Do not trust it.")
+        return file, info
 
     def _size(self, name: str) -> int:
         return self._info(name)[1].file_size
