@@ -286,6 +286,6 @@ def until():
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "it took too long"
-            time.sleep(0.002)
+            time.sleep(0.005)
 
     return wait

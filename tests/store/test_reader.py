@@ -111,3 +111,10 @@ def test_a_missing_image_file_is_told(bus):
 @pytest.mark.skipif(sys.platform == "win32", reason="preadv is not there")
 def test_what_we_write_is_contiguous(built_root):
     assert all(open_dataset(name, built_root).images.contiguous for name in ("bus", "pbc"))
+
+
+def test_a_dataset_that_is_not_there_and_cannot_be_built_says_what_can_be_done(tmp_path, without_recipe):
+    with pytest.raises(
+        DatasetNotFoundError, match="oct: is not there .* This version cannot build it yet; a folder in"
+    ):
+        open_dataset(without_recipe, tmp_path)
