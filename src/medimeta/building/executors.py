@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from os import _exit
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any, TypeVar
 
 from medimeta._optional import require
@@ -67,6 +67,35 @@ class _HereExecutor(Executor):
         return future
 
 
+class _Processes(ProcessPoolExecutor):
+    """Worker processes, none of which is lost to Ctrl-C in the moment of its start.
+
+    ``submit`` starts workers. Broken off between start and bookkeeping, it leaves one that nobody ends, and for which
+    this process waits without end when it is done.
+    """
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        with _interrupts_held_back():
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait until the end of the block; it reaches the main thread alone."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    held: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            before(*held[0])
+
+
 @contextmanager
 def open_workers(count: int, dask: str | None = None) -> Iterator[Workers]:
     """Open so many worker processes, or a Dask cluster; with one worker, work is done in this process.
@@ -100,7 +129,7 @@ def open_workers(count: int, dask: str | None = None) -> Iterator[Workers]:
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     context.set_forkserver_preload(list(PRELOADED))
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker) as executor:
+    with _Processes(count, mp_context=context, initializer=_start_worker) as executor:
         executor.submit(_nothing)  # so that workers start while tables are read
         try:
             yield Workers(executor, count, share_memory=True)
