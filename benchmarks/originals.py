@@ -14,7 +14,7 @@ from benchmarks.data import CACHE
 from medimeta.synthetic.originals import write_original
 
 JPEG = ("pbc", 60, 36)  # 8 classes: 17,280 JPEG of 360x363, as many as the real download has
-PNG = ("bus", 20, 13)  # 3 classes: 780 PNG with masks, as the real download has
+PNG = ("bus", 20, 39)  # 3 classes: 2,340 PNG with masks, three times as many as the real download has
 VOLUMES, VOLUME_SHAPE = 6, (512, 512, 400)  # 210 MB each, a usual size
 
 

@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing.context import BaseContext
 from os import _exit
 from types import FrameType, ModuleType
 from typing import Any, TypeVar
@@ -126,15 +127,35 @@ def open_workers(count: int, dask: str | None = None) -> Iterator[Workers]:
             "Put the call of build() under: if __name__ == '__main__':"
         )
     # Not fork: the caller may have threads (torch, a progress bar), and a forked child could inherit a held lock.
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    context.set_forkserver_preload(list(PRELOADED))
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        context: BaseContext = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(PRELOADED))
+        _start_forkserver()
+    else:
+        context = multiprocessing.get_context("spawn")
     with _Processes(count, mp_context=context, initializer=_start_worker) as executor:
         executor.submit(_nothing)  # so that workers start while tables are read
         try:
             yield Workers(executor, count, share_memory=True)
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_forkserver() -> None:
+    """Start the process that starts workers, so that neither it nor they take notice of Ctrl-C, from the first moment.
+
+    A worker that ended by it while it starts would break the pool, just as this process ends the pool by itself.
+    """
+    from multiprocessing.forkserver import ensure_running  # not on Windows
+
+    if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGINT)):
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            ensure_running()
+        finally:
+            signal.signal(signal.SIGINT, before)
+    else:
+        ensure_running()
 
 
 def _nothing() -> None:
@@ -243,5 +264,8 @@ def run_jobs(workers: Workers, work: Callable[[Job], Result], jobs: Iterator[Job
             f"finished is kept: build again to go on."
         ) from error
     finally:
-        for future in pending:
-            future.cancel()
+        if (
+            not workers.share_memory
+        ):  # a pool of processes cancels by itself; its thread may fail over what is cancelled
+            for future in pending:
+                future.cancel()

@@ -40,9 +40,9 @@ class Bus(Recipe):
         """Render the image, release 1.0's mask (the first alone) and the union of all masks."""
         masks = [decode(source.read(mask), source.where(mask)) for mask in sample.masks]
         first = pixels.union_mask(masks[:1], options.size)
-        rendered_masks = {"": first if options.release_errata else pixels.union_mask(masks, options.size)}
+        rendered_masks = {"": first}
         if len(masks) > 1 and not options.release_errata:
-            rendered_masks["_first"] = first
+            rendered_masks = {"": pixels.union_mask(masks, options.size), "_first": first}
         rendered = pixels.render_image(
             source,
             sample.member,
