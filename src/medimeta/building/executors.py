@@ -264,8 +264,6 @@ def run_jobs(workers: Workers, work: Callable[[Job], Result], jobs: Iterator[Job
             f"finished is kept: build again to go on."
         ) from error
     finally:
-        if (
-            not workers.share_memory
-        ):  # a pool of processes cancels by itself; its thread may fail over what is cancelled
+        if not workers.share_memory:  # a pool of processes cancels by itself, and may hang where others did it
             for future in pending:
                 future.cancel()
