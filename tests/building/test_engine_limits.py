@@ -75,19 +75,6 @@ def test_ctrl_c_keeps_what_is_finished_and_says_so(
     assert contents(root) == unbroken()
 
 
-@pytest.mark.parametrize("processes", [3, 4, 5])
-def test_ctrl_c_while_workers_start_ends_the_build_at_once_and_quietly(start, until, bus_tree, root, processes):
-    """A worker that took notice of it would break the pool, whose own end would then hang."""
-    child = start("bus", bus_tree, chunk=1, pause=0.5)
-    until(lambda: (root / ".bus.lock").exists() or child.main.poll() is not None)
-    until(lambda: len(child.alive()) >= processes or child.main.poll() is not None)
-    os.killpg(child.main.pid, signal.SIGINT)
-    code, out, err = child.end()
-    assert (code, out, "Traceback" in err) == (130, "", False), err
-    until(lambda: not child.alive(), 10)
-    assert not (root / "bus").exists()
-
-
 # The disk
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import multiprocessing.resource_tracker
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -144,18 +145,18 @@ def open_workers(count: int, dask: str | None = None) -> Iterator[Workers]:
 def _start_forkserver() -> None:
     """Start the process that starts workers, so that neither it nor they take notice of Ctrl-C, from the first moment.
 
-    A worker that ended by it while it starts would break the pool, just as this process ends the pool by itself.
+    A worker that ended by it while it starts would break the pool, just as this process ends the pool by itself. They
+    inherit that the signal is held back; here it only comes later.
     """
     from multiprocessing.forkserver import ensure_running  # not on Windows
 
-    if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGINT)):
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            ensure_running()
-        finally:
-            signal.signal(signal.SIGINT, before)
-    else:
+    # Else it is started by the next call, which lets the signal through again.
+    multiprocessing.resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
         ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _nothing() -> None:
