@@ -6,12 +6,16 @@ other hardly. Medians do not help where that lasts, so runs are told apart by th
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import time
 from pathlib import Path
 
 SHARE = 0.05  # of all processors' time that others may use
 GRACE = 0.03  # seconds: the system counts in ticks of a hundredth
+PR_SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
+REAP_SECONDS = 5
 GLANCE = 0.5  # seconds that tell whether others are busy
 
 
@@ -22,11 +26,13 @@ class Others:
     """
 
     def __init__(self) -> None:
+        _adopt()
         self._started = time.perf_counter()
         self._busy, self._own = _busy_seconds(), _own_seconds()
 
     def disturbed(self) -> bool:
         """Return whether others used more than a small share of the processors."""
+        _reap()
         allowed = SHARE * (time.perf_counter() - self._started) * (os.cpu_count() or 1) + GRACE
         return _busy_seconds() - self._busy - (_own_seconds() - self._own) > allowed
 
@@ -63,3 +69,21 @@ def _busy_seconds() -> float:
 
 def _own_seconds() -> float:
     return sum(os.times()[:4])  # of this process and of its children
+
+
+def _adopt() -> None:
+    """Become the parent of processes whose own has ended, such as a fork server, so that their time counts as ours."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _reap() -> None:
+    """Wait for adopted processes to end: only then does the system count their time and that of their children."""
+    until = time.monotonic() + REAP_SECONDS
+    while time.monotonic() < until:
+        try:
+            process, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not process:
+            time.sleep(0.01)

@@ -10,6 +10,7 @@ import multiprocessing
 import sys
 import time
 import zipfile
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -35,25 +36,31 @@ def main(source: str, kind: str) -> None:
     tell(images / seconds, images=images, seconds=seconds)
 
 
+@lru_cache(maxsize=1)
+def opened(source: str) -> zipfile.ZipFile:
+    """Open the zip once a process: reading its directory for every part would slow this side down."""
+    return zipfile.ZipFile(source)
+
+
 def render(part: tuple[str, str, list[str]]) -> None:
     """Render some images and drop them."""
     source, kind, names = part
-    with zipfile.ZipFile(source) as archive:
-        for name in names:
-            image = Image.open(io.BytesIO(archive.read(name)))
-            image.load()
-            side = max(image.size)
-            if "_mask" in name:
-                image = ImageOps.pad(image.convert("L"), (side, side), NEAREST, color=0).resize(SIZE, NEAREST)
-            elif kind == "bus":
-                image = ImageOps.pad(image.convert("L"), (side, side), BICUBIC, color=0).resize(SIZE, BICUBIC)
-            else:
-                width, height = image.size
-                side = min(width, height)
-                left, top = (width - side) // 2, (height - side) // 2
-                image = image.crop((left, top, left + side, top + side))
-                image.thumbnail(SIZE, BICUBIC)
-            np.asarray(image)
+    archive = opened(source)
+    for name in names:
+        image = Image.open(io.BytesIO(archive.read(name)))
+        image.load()
+        side = max(image.size)
+        if "_mask" in name:
+            image = ImageOps.pad(image.convert("L"), (side, side), NEAREST, color=0).resize(SIZE, NEAREST)
+        elif kind == "bus":
+            image = ImageOps.pad(image.convert("L"), (side, side), BICUBIC, color=0).resize(SIZE, BICUBIC)
+        else:
+            width, height = image.size
+            side = min(width, height)
+            left, top = (width - side) // 2, (height - side) // 2
+            image = image.crop((left, top, left + side, top + side))
+            image.thumbnail(SIZE, BICUBIC)
+        np.asarray(image)
 
 
 if __name__ == "__main__":
