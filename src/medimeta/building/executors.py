@@ -179,8 +179,16 @@ def _start_worker() -> None:
 @contextmanager
 def _dask_workers(address: str) -> Iterator[Workers]:
     distributed = require("distributed")
+    try:  # before Dask starts threads, and waits, for an address that cannot be one
+        distributed.comm.resolve_address(address)
+    except (OSError, ValueError) as error:
+        raise _nobody_at(address, error) from error
     with _quiet("distributed.client", "tornado.application"):
         yield from _connected(distributed, address)
+
+
+def _nobody_at(address: str, error: Exception) -> UsageError:
+    return UsageError(f"--dask {address}: no Dask scheduler answers there ({error}). Check the address.")
 
 
 @contextmanager
@@ -200,7 +208,7 @@ def _connected(distributed: ModuleType, address: str) -> Iterator[Workers]:
     try:
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        raise UsageError(f"--dask {address}: no Dask scheduler answers there ({error}). Check the address.") from error
+        raise _nobody_at(address, error) from error
     try:
         threads = sum(client.nthreads().values())
         if not threads:
