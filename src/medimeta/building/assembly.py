@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medimeta._zlib import crc32
 from medimeta.building.journal import Entry, Journal, checked
 from medimeta.building.plan import Plan
 from medimeta.building.publish import remove
@@ -88,7 +88,7 @@ class Assembly:
                 Entry(
                     index=sample.place[1],
                     checksum=sample.checksum,
-                    files={name: zlib.crc32(data) for name, data in sample.files.items()},
+                    files={name: crc32(data) for name, data in sample.files.items()},
                     masks=sample.masks,
                     enlarged=sample.enlarged,
                     converted_from=sample.converted_from,

@@ -9,12 +9,12 @@ read, with all behind it.
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from medimeta._zlib import crc32
 from medimeta.errors import StoreError
 
 FORMAT = 1
@@ -135,7 +135,7 @@ def checked(finished: Finished, pixels: Callable[[int], bytes], folder: Path) ->
         {
             index: entry
             for index, entry in finished.entries.items()
-            if zlib.crc32(pixels(index)) == entry.checksum
+            if crc32(pixels(index)) == entry.checksum
             and all(_has(folder / name, checksum) for name, checksum in entry.files.items())
         },
         finished.members,
@@ -144,13 +144,13 @@ def checked(finished: Finished, pixels: Callable[[int], bytes], folder: Path) ->
 
 def _has(path: Path, checksum: int) -> bool:
     try:
-        return zlib.crc32(path.read_bytes()) == checksum
+        return crc32(path.read_bytes()) == checksum
     except OSError:
         return False
 
 
 def _short(entry: Entry) -> dict[str, Any]:
-    return {name: value for name, value in asdict(entry).items() if value or name in ("index", "checksum")}
+    return {name: value for name, value in vars(entry).items() if value or name in ("index", "checksum")}
 
 
 def _finished(lines: list[bytes], head: dict[str, Any]) -> tuple[Finished, int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from medimeta._zlib import crc32
 from medimeta.building.chunks import Chunk, Place
 from medimeta.building.recording import Recording
 from medimeta.building.slabs import slab_view
@@ -111,7 +111,7 @@ def _finished(chunk: Chunk, row: int, place: Place, result: Rendered) -> Rendere
         row=row,
         shape=pixels.shape,
         pixels=None if chunk.slab else pixels,
-        checksum=zlib.crc32(pixels.data),
+        checksum=crc32(pixels.data),
         files=files,
         masks=len(result.masks),
         enlarged=result.enlarged,

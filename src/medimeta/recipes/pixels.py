@@ -60,15 +60,14 @@ def resize(image: Image.Image, size: int) -> Scaled:
 
 
 def thumbnail(image: Image.Image, size: int) -> Scaled:
-    """Shrink a square image to `size` pixels; a smaller one is enlarged by `resize` instead.
+    """Shrink a square image to `size` pixels as ``Image.thumbnail`` does; a smaller one is enlarged by `resize`.
 
-    ``Image.thumbnail`` lets JPEG decoders skip detail and reduces in two steps, so its pixels differ from `resize`'s.
+    A large one is reduced in two steps, so its pixels differ from `resize`'s. ``Image.thumbnail`` itself would need a
+    copy, as it changes its image.
     """
     if max(image.size) < size:
         return resize(image, size)
-    small = image.copy()
-    small.thumbnail((size, size), BICUBIC)
-    return Scaled(small, enlarged=False)
+    return Scaled(image.resize((size, size), BICUBIC, reducing_gap=2), enlarged=False)
 
 
 EIGHT_BIT = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from medimeta.errors import DamagedSourceError, SourceError, SourceNotFoundError
 from medimeta.sources.archive import BROKEN, MAX_MEMBERS, PIECE, Archive
+from medimeta.sources.inflate import read_member
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -90,7 +91,7 @@ class ZipArchive(Archive):
     def _read(self, name: str) -> bytes:
         file, info = self._info(name)
         try:
-            return file.read(info) if info.file_size <= PIECE else _read_large(file, info)
+            return read_member(file, info) if info.file_size <= PIECE else _read_large(file, info)
         except RuntimeError as error:  # a password, or (NotImplementedError) an unknown compression
             raise DamagedSourceError(f"{self.where('')}: the member {name!r} cannot be read ({error}).") from error
         except (*BROKEN, zlib.error, EOFError, OSError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +15,7 @@ from medimeta.catalogue.schema import SPLITS, DatasetCard
 from medimeta.errors import RootNotWritableError, StoreError
 from medimeta.store import layout
 from medimeta.store.digest import RunningDigest
+from medimeta.store.flushing import Flusher
 from medimeta.store.info import info_text
 from medimeta.store.licence import licence_text
 from medimeta.store.manifest import Manifest, digest_files
@@ -64,6 +64,7 @@ class DatasetWriter:
         except (OSError, RuntimeError) as error:  # h5py raises RuntimeError where the file cannot be closed
             raise StoreError(f"{folder}: cannot be written ({getattr(error, 'strerror', None) or error}).") from error
         self._digest = RunningDigest(self._images, self._offset, self._image_bytes, count)
+        self._flusher = Flusher(self._images.fileno())
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +76,7 @@ class DatasetWriter:
 
     def close(self) -> None:
         """Close the image file; harmless when called twice."""
+        self._flusher.close()
         self._images.close()
 
     def write_images(self, images: Iterable[tuple[int, npt.NDArray[np.uint8]]]) -> None:
@@ -88,6 +90,7 @@ class DatasetWriter:
                 rest = view
                 while rest:
                     rest = rest[self._images.write(rest) :]
+                self._flusher.written(len(view))
             except OSError as error:
                 raise StoreError(f"{self.folder / layout.IMAGES}: cannot be written ({error.strerror}).") from error
             self._digest.written(index, view)
@@ -137,7 +140,10 @@ class DatasetWriter:
     def finish(self, **facts: Any) -> Manifest:
         """Flush everything, hash every file, and write the manifest last; `facts` are its further fields."""
         known = {layout.IMAGES: self._digest.finish()}
-        os.fsync(self._images.fileno())
+        try:
+            self._flusher.finish()
+        except OSError as error:
+            raise StoreError(f"{self.folder / layout.IMAGES}: cannot be written ({error.strerror}).") from error
         self.close()
         manifest = Manifest(dataset=self.card.id, files=digest_files(self.folder, known), **facts)
         self._write_text(layout.MANIFEST, manifest.model_dump_json(indent=1) + "\n")
