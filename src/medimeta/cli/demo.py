@@ -69,9 +69,14 @@ def command(
     code = run_grid(cells, runs, devices="auto", json=False)
     if source is None:
         typer.echo("These images are synthetic: the figures show that the path works, and say nothing about patients.")
-    here = "medimeta" if shutil.which("medimeta") else sys.argv[0]  # in a virtual environment that is not active
-    typer.echo(f"Datasets lie in {root}. Next: {here} show {names[0]}; {here} build {names[0]} --source DOWNLOADS")
+    typer.echo(f"Datasets lie in {root}. {_next(names[0])}")
     return code
+
+
+def _next(dataset: str) -> str:
+    """Say what a newcomer may do next."""
+    here = "medimeta" if shutil.which("medimeta") else sys.argv[0]  # in a virtual environment that is not active
+    return f"Next: {here} show {dataset}; {here} build {dataset} --source DOWNLOADS"
 
 
 def _megabytes(path: Path) -> float:
@@ -91,6 +96,7 @@ def _load_all(names: list[str], root: Path) -> int:
         sizes = [len(load_arrays(task.id, root=root, split=split).labels) for split in SPLITS]
         typer.echo(f"   {task.id}: {task.target.word}, " + ", ".join(map("{} {}".format, sizes, SPLITS)))
     typer.echo(f"{len(names)} datasets and {len(tasks)} tasks built, verified and loaded: {root}")
+    typer.echo(_next(names[0]))
     return 0
 
 

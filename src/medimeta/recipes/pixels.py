@@ -62,8 +62,8 @@ def resize(image: Image.Image, size: int) -> Scaled:
 def thumbnail(image: Image.Image, size: int) -> Scaled:
     """Shrink a square image to `size` pixels as ``Image.thumbnail`` does; a smaller one is enlarged by `resize`.
 
-    A large one is reduced in two steps, so its pixels differ from `resize`'s. ``Image.thumbnail`` itself would need a
-    copy, as it changes its image.
+    A large one is reduced in two steps, with the gap of ``Image.thumbnail``, so its pixels differ from `resize`'s. That
+    function itself would need a copy, as it changes its image.
     """
     if max(image.size) < size:
         return resize(image, size)

@@ -10,6 +10,8 @@ import zipfile
 
 from medimeta import _zlib
 
+OVERHEAD = 1024  # bytes, generously, that packing adds to a member that does not get smaller
+
 
 def read_member(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     """Return the bytes of a member; takes its packed and its unpacked size in memory.
@@ -31,6 +33,8 @@ def read_member(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     """
     if info.compress_type != zipfile.ZIP_DEFLATED:
         return file.read(info)
+    if info.compress_size > 2 * info.file_size + OVERHEAD:  # or a false size would have gigabytes read at once
+        raise zipfile.BadZipFile(f"{info.compress_size:,} packed bytes for {info.file_size:,}")
     with file.open(_as_it_lies(info)) as stream:
         packed = stream.read()
     inflater = _zlib.decompressobj(-_zlib.MAX_WBITS)
