@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -220,9 +219,9 @@ class OwnCard(_OwnPart):
     skip: tuple[Text, ...] = ()
 
     @property
-    @abstractmethod
     def rules(self) -> dict[str, LabelRule]:
         """Task name to the rule of its labels; the first task is the primary one."""
+        raise NotImplementedError
 
 
 class FolderCard(OwnCard, LabelRule):
