@@ -13,9 +13,7 @@ from medimeta._version import __version__ as __version__
 if TYPE_CHECKING:
     from medimeta.building.dry_run import plan_build as plan_build
     from medimeta.building.engine import build as build
-    from medimeta.catalogue.lookup import dataset as dataset
     from medimeta.catalogue.lookup import datasets as datasets
-    from medimeta.catalogue.lookup import task as task
     from medimeta.catalogue.lookup import tasks as tasks
     from medimeta.catalogue.schema import DatasetCard as DatasetCard
     from medimeta.catalogue.schema import TaskCard as TaskCard
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
     from medimeta.loading.dataset import load as load
     from medimeta.loading.episodes import Episodes as Episodes
     from medimeta.loading.loader import loader as loader
+    from medimeta.store.lookup import dataset as dataset
+    from medimeta.store.lookup import task as task
     from medimeta.store.verify import verify as verify
 
 _HOMES = {
@@ -39,14 +39,14 @@ _HOMES = {
     "TaskDataset": "medimeta.loading.dataset",
     "TaskTarget": "medimeta.catalogue.schema",
     "build": "medimeta.building.engine",
-    "dataset": "medimeta.catalogue.lookup",
+    "dataset": "medimeta.store.lookup",
     "datasets": "medimeta.catalogue.lookup",
     "evaluate": "medimeta.learning.metrics",
     "load": "medimeta.loading.dataset",
     "load_arrays": "medimeta.loading.arrays",
     "loader": "medimeta.loading.loader",
     "plan_build": "medimeta.building.dry_run",
-    "task": "medimeta.catalogue.lookup",
+    "task": "medimeta.store.lookup",
     "tasks": "medimeta.catalogue.lookup",
     "verify": "medimeta.store.verify",
 }

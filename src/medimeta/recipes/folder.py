@@ -16,6 +16,8 @@ from medimeta.recipes.own_recipe import OwnRecipe, label_of, natural, split_of
 from medimeta.recipes.recipe import Listing, Options, Sample
 from medimeta.sources.archive import Archive
 
+GROUP = "group"  # the annotation
+
 
 @dataclass(frozen=True)
 class FolderRecipe(OwnRecipe):
@@ -24,6 +26,11 @@ class FolderRecipe(OwnRecipe):
     card: FolderCard
 
     name = "folder"
+
+    @property
+    def subject_column(self) -> str | None:
+        """The annotation that holds the group."""
+        return None if self.card.group is None else GROUP
 
     def listing(self, source: Archive, options: Options) -> Listing:
         """List the images of every class folder.
@@ -57,7 +64,7 @@ class FolderRecipe(OwnRecipe):
                 labels={self.card.task: below[0] if label is None else label},
                 original_split=split or "train",
                 group=group,
-                annotations={} if group is None else {"group": group},
+                annotations={} if group is None else {GROUP: group},
                 details=self.look,
             )
             found.append((natural(clean(below[0])), member, sample))

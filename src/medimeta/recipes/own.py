@@ -77,6 +77,7 @@ def open_own(
         primary_task=tasks[0].name,
         tasks=tasks,
         recipe=own.recipe,
+        subject_column=recipe.subject_column,
         notes=tuple(_notes(own, samples, splits)),
     )
     return card, recipe, archive

@@ -28,6 +28,11 @@ class TableRecipe(OwnRecipe):
 
     name = "table"
 
+    @property
+    def subject_column(self) -> str | None:
+        """The annotation that holds the group's column."""
+        return None if self.card.group is None else self._annotation(self.card.group)
+
     def listing(self, source: Archive, options: Options) -> Listing:
         """List the rows of the table whose image is there.
 
@@ -99,13 +104,13 @@ class TableRecipe(OwnRecipe):
         return sample, problems
 
     def _annotations(self, row: Row) -> dict[str, str]:
-        used = {self.card.image, self.card.split, *_label_columns(self.card.tasks.values())}
+        used = {self.card.image, self.card.split, *_label_columns(self.card.tasks.values())} - {self.card.group}
+        return {self._annotation(column): value for column, value in row.cells.items() if column and column not in used}
+
+    def _annotation(self, column: str) -> str:
+        """Return what a column of the table is called in ``annotations.csv``."""
         taken = {*RESERVED, *self.card.tasks, *(f"tasks/{task}" for task in self.card.tasks)}
-        return {
-            f"source_{column}" if column in taken else column: value
-            for column, value in row.cells.items()
-            if column and column not in used
-        }
+        return f"source_{column}" if column in taken else column
 
     def _columns(self) -> list[str]:
         named = [self.card.image, *_label_columns(self.card.tasks.values()), self.card.group, self.card.split]
