@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import operator
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -22,9 +24,10 @@ from medimeta.errors import ChangedStoreError, DamagedStoreError, DatasetNotFoun
 from medimeta.store import layout
 from medimeta.store.handles import FileState
 from medimeta.store.indices import Indices, check_indices
-from medimeta.store.opened import ChunkedBlock, ContiguousBlock, Images, OpenedBlock
+from medimeta.store.opened import ChunkedBlock, ContiguousBlock, OpenedBlock
+from medimeta.store.opened import Images as Images
 
-_State = tuple[str, int, tuple[int, int, int], tuple[int, ...], int | None]
+_State = tuple[str, int, tuple[int, ...], tuple[int, ...], int | None]
 
 
 class ImageBlock:
@@ -130,12 +133,8 @@ class ImageBlock:
         out = self._buffer(out, (wanted.size, *self.shape[1:]))
         threads = self.threads if threads is None else _at_least_one(threads)
         if wanted.size:
-            try:
+            with self.unchanged():
                 self._open().read(wanted, out, threads)
-            except Exception:
-                self.check()  # if the file is another one now, that is the reason
-                raise
-            self.check()
         return out
 
     def as_memory_map(self) -> Images:
@@ -146,10 +145,21 @@ class ImageBlock:
         """
         if not self.contiguous or not len(self):
             return self.read(np.arange(len(self)))
+        with self.unchanged():
+            return np.memmap(self.path, dtype=np.uint8, mode="r", offset=self.offset or 0, shape=self.shape)
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Make sure that what is done within belongs to the file that was opened; `check` says what is raised.
+
+        If something goes wrong, and the file is another one by then, that is the reason which is told.
+        """
+        try:
+            yield
+        except Exception:
+            self.check()
+            raise
         self.check()
-        images = np.memmap(self.path, dtype=np.uint8, mode="r", offset=self.offset or 0, shape=self.shape)
-        self.check()
-        return images
 
     def check(self) -> None:
         """Look whether the file is still the one that was opened.

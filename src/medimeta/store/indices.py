@@ -24,13 +24,13 @@ class Stretch(NamedTuple):
         Index of the first sample.
     place : int
         Its place in the batch.
-    count : int
+    length : int
         How many samples there are.
     """
 
     first: int
     place: int
-    count: int
+    length: int
 
 
 def check_indices(indices: Indices, count: int, where: str | os.PathLike[str]) -> npt.NDArray[np.int64]:
@@ -66,8 +66,10 @@ def check_indices(indices: Indices, count: int, where: str | os.PathLike[str]) -
     except (ValueError, TypeError, RuntimeError):  # nested lists of other lengths; tensors that are not on the CPU
         found = np.asarray(None)
     if found.ndim == 1 and found.dtype.kind == "O" and all(type(index) is int for index in found):
-        bad = next(index for index in found if not 0 <= index < count)  # NumPy keeps as objects what exceeds 64 bits
-        raise _out_of_range(bad, count, where)
+        for index in found:  # NumPy keeps as objects what exceeds 64 bits
+            if not 0 <= index < count:
+                raise _out_of_range(index, count, where)
+        found = found.astype(np.int64)
     if found.ndim != 1 or (found.dtype.kind not in "iu" and (found.size or found.dtype.kind == "b")):
         raise UsageError(
             f"{os.fspath(where)}: indices must be a sequence of whole numbers, "
@@ -92,13 +94,13 @@ def stretches(wanted: npt.NDArray[np.int64], order: npt.NDArray[np.int64]) -> It
     --------
     >>> wanted = np.array([7, 3, 4, 8])
     >>> list(stretches(wanted, np.argsort(wanted)))
-    [Stretch(first=3, place=1, count=2), Stretch(first=7, place=0, count=1), Stretch(first=8, place=3, count=1)]
+    [Stretch(first=3, place=1, length=2), Stretch(first=7, place=0, length=1), Stretch(first=8, place=3, length=1)]
     """
     indices = wanted[order]
     breaks = np.flatnonzero((np.diff(indices) != 1) | (np.diff(order) != 1)) + 1
     starts = np.concatenate([[0], breaks])
-    counts = np.diff(starts, append=len(order))
-    return map(Stretch, indices[starts].tolist(), order[starts].tolist(), counts.tolist())
+    lengths = np.diff(starts, append=len(order))
+    return map(Stretch, indices[starts].tolist(), order[starts].tolist(), lengths.tolist())
 
 
 def _out_of_range(index: int, count: int, where: str | os.PathLike[str]) -> SampleIndexError:

@@ -89,16 +89,14 @@ class StoredDataset:
     @cached_property
     def info(self) -> DatasetInfo:
         """What the dataset says of itself; read anew after pickling."""
-        info = read_info(self.folder)
-        self.images.check()
-        return info
+        with self.images.unchanged():
+            return read_info(self.folder)
 
     @cached_property
     def manifest(self) -> Manifest | None:
         """The manifest, or None in folders made by others."""
-        manifest = read_manifest(self.folder)
-        self.images.check()
-        return manifest
+        with self.images.unchanged():
+            return read_manifest(self.folder)
 
     def check(self) -> None:
         """Compare what is quickly seen of the images with the manifest, where there is one; nothing is hashed.
@@ -146,12 +144,12 @@ class StoredDataset:
             *(f"{layout.SPLITS_FOLDER}/{split}.txt" for split in SPLITS),
         ]
         lines = [] if digests else [f"{layout.IMAGES} {self.images.state.size}"]
-        for name in names:
-            if name == layout.IMAGES:
-                lines.append(f"{name} {digests[name].sha256}")
-            elif (self.folder / name).is_file():
-                lines.append(f"{name} {digest_file(self.folder / name).sha256}")
-        self.images.check()
+        with self.images.unchanged():
+            for name in names:
+                if name == layout.IMAGES:
+                    lines.append(f"{name} {digests[name].sha256}")
+                elif (self.folder / name).is_file():
+                    lines.append(f"{name} {digest_file(self.folder / name).sha256}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def labels(self, task: str | TaskCard) -> LabelArray:
@@ -168,14 +166,8 @@ class StoredDataset:
         """
         card = task if isinstance(task, TaskCard) else self.info.task(task)
         path = self.folder / layout.LABELS / f"{card.name}.npy"
-        try:
-            labels = np.load(path, allow_pickle=False)
-        except FileNotFoundError:
-            self.images.check()
-            raise DamagedStoreError(f"{path}: is missing. Build the dataset again.") from None
-        except (ValueError, EOFError, OSError) as error:
-            raise DamagedStoreError(f"{path}: does not read ({error}).") from None
-        self.images.check()
+        with self.images.unchanged():
+            labels = _read_array(path)
         multilabel = card.target is TaskTarget.MULTILABEL
         expected = (len(self), len(card.labels)) if multilabel else (len(self),)
         if labels.ndim == 2 and labels.shape[1] == 1 and not multilabel:
@@ -206,8 +198,8 @@ class StoredDataset:
             The images were replaced since the dataset was opened.
         """
         names = list(dict.fromkeys(map(check_split, splits)))
-        found = self.read_splits(original=original)
-        self.images.check()
+        with self.images.unchanged():
+            found = self.read_splits(original=original)
         folder = layout.ORIGINAL_SPLITS_FOLDER if original else layout.SPLITS_FOLDER
         missing = [str(self.folder / folder / f"{name}.txt") for name in names if name not in found]
         if missing and not original:  # release 1.0 writes no file for an original split without samples
@@ -240,8 +232,8 @@ class StoredDataset:
             The images were replaced since the dataset was opened.
         """
         rows = read_rows(self.folder / layout.ANNOTATIONS)
-        head = next(rows, [])
-        self.images.check()
+        with self.images.unchanged():
+            head = next(rows, [])
         for row in rows:
             yield dict(zip(head, row, strict=False))
 
@@ -268,14 +260,12 @@ class StoredDataset:
         >>> train & test
         set()
         """
-        column, path = self.info.subject_column, self.folder / layout.ANNOTATIONS
-        told = column is not None
-        if column is None:
-            column = _catalogued_subjects(self.info.id)
+        path, told = self.folder / layout.ANNOTATIONS, self.info.subject_column is not None
+        column = self.info.subject_column or _catalogued_subjects(self.info.id)
         if column is None or not (told or path.is_file()):
             return None
-        cells = read_column(path, column, len(self))
-        self.images.check()
+        with self.images.unchanged():
+            cells = read_column(path, column, len(self))
         if cells is None and told:
             raise DamagedStoreError(f"{path}: has no column {column!r}, which {layout.INFO} names as the subjects'.")
         return None if cells is None else subject_codes(cells)
@@ -346,6 +336,16 @@ def resolve_task(name: str, root: str | os.PathLike[str] | None = None) -> tuple
             default_catalogue().task(name)  # a wrong task name is the better message than a missing folder
         raise
     return stored, stored.info.task(task) if slash else None
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise DamagedStoreError(f"{path}: is missing. Build the dataset again.") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise DamagedStoreError(f"{path}: does not read ({error}).") from None
+    return array
 
 
 def _strange(labels: LabelArray, keys: Sequence[int]) -> np.ndarray:
