@@ -81,7 +81,7 @@ def check_indices(indices: Indices, count: int, where: str | os.PathLike[str]) -
 
 
 def stretches(wanted: npt.NDArray[np.int64], order: npt.NDArray[np.int64]) -> Iterator[Stretch]:
-    """Yield what can be read at once, in the order of the file.
+    """Return what can be read at once, in the order of the file.
 
     Parameters
     ----------
@@ -96,6 +96,8 @@ def stretches(wanted: npt.NDArray[np.int64], order: npt.NDArray[np.int64]) -> It
     >>> list(stretches(wanted, np.argsort(wanted)))
     [Stretch(first=3, place=1, length=2), Stretch(first=7, place=0, length=1), Stretch(first=8, place=3, length=1)]
     """
+    if len(order) == 1:  # one image costs less to read than to cut up
+        return iter([Stretch(int(wanted[order[0]]), int(order[0]), 1)])
     indices = wanted[order]
     breaks = np.flatnonzero((np.diff(indices) != 1) | (np.diff(order) != 1)) + 1
     starts = np.concatenate([[0], breaks])

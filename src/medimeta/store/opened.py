@@ -50,15 +50,18 @@ class ContiguousBlock(OpenedBlock):
     def read(self, wanted: _Places, out: Images, threads: int) -> None:
         """See `OpenedBlock`."""
         order = np.argsort(wanted, kind="stable")
-        # Each thread has one part of the file, and goes through it forwards.
-        parts = np.array_split(order, max(1, min(threads, len(order), out.nbytes // _MIN_BYTES_A_THREAD)))
         buffer = out.reshape(-1).data
+        count = min(threads, len(order), out.nbytes // _MIN_BYTES_A_THREAD)
+        if count <= 1:
+            self._read_part(wanted, order, buffer)
+            return
         jobs: list[Future[None]] = []
         try:
-            if len(parts) > 1:
-                pool = self._threads(len(parts) - 1)
-                jobs += [pool.submit(self._read_part, wanted, part, buffer) for part in parts[1:]]
-            self._read_part(wanted, parts[0], buffer)
+            pool = self._threads(count - 1)
+            # Each thread has one part of the file, and goes through it forwards.
+            first, *others = np.array_split(order, count)
+            jobs += [pool.submit(self._read_part, wanted, part, buffer) for part in others]
+            self._read_part(wanted, first, buffer)
         finally:
             wait(jobs)  # also after an error: nobody may write into the buffer any more once it is the caller's again
         for job in jobs:
@@ -71,7 +74,8 @@ class ContiguousBlock(OpenedBlock):
         first = after = -1
         for start, place, count in stretches(wanted, places):
             if start != after or len(views) == MAX_VIEWS:
-                self._fill(views, first, size)
+                if views:
+                    self._fill(views, first, size)
                 views, first = [], start
             views.append(buffer[place * size : (place + count) * size])
             after = start + count

@@ -208,7 +208,9 @@ class StoredDataset:
         if problems:
             raise problems_error(DamagedStoreError, f"{self.folder}: has splits that overlap.", problems)
         parts = [found[name] for name in names if name in found]
-        return np.sort(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
+        if len(parts) == 1:
+            return parts[0]
+        return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *parts]))
 
     def read_splits(self, *, original: bool = False) -> dict[str, Places]:
         """Read the split files that are there, each by itself: they may overlap."""

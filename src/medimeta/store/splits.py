@@ -15,8 +15,7 @@ from medimeta.store import layout
 Places = npt.NDArray[np.int64]
 
 _LINE = b"images/000000.tiff\n"
-_DIGITS = slice(7, 13)
-_TENS = 10 ** np.arange(5, -1, -1)
+_HEAD, _TAIL = (np.frombuffer(part, dtype=np.uint8) for part in (b"images/", b".tiff\n"))
 
 
 def read_split(path: Path, count: int) -> Places:
@@ -69,11 +68,13 @@ def _plain(text: bytes) -> Places | None:
     if lines.size % len(_LINE):
         return None
     lines = lines.reshape(-1, len(_LINE))
-    digits = lines[:, _DIGITS]
-    rest = np.frombuffer(_LINE, dtype=np.uint8).copy()
-    same = lines == rest
-    same[:, _DIGITS] = (digits >= ord("0")) & (digits <= ord("9"))
-    return (digits - np.int64(ord("0"))) @ _TENS if same.all() else None
+    digits = lines[:, 7:13] - np.uint8(ord("0"))
+    if (digits > 9).any() or (lines[:, :7] != _HEAD).any() or (lines[:, 13:] != _TAIL).any():
+        return None
+    indices = np.zeros(len(lines), dtype=np.int64)
+    for column in digits.T:
+        indices = indices * 10 + column
+    return indices
 
 
 def _any(path: Path, text: bytes) -> Places:
