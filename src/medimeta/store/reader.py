@@ -134,22 +134,17 @@ class StoredDataset:
     def fingerprint(self) -> str:
         """Return one digest of all that learning depends on: images, labels and splits.
 
-        Labels and splits are hashed as they are now. Images, whose hashing could take minutes, count by what the
-        manifest says of them; in folders without one, by their file's size alone.
+        It is that of the manifest, and of what has become of labels and splits since. In folders without a manifest
+        the images count by their file's size alone: hashing them could take minutes.
         """
-        manifest = self.manifest
-        digests = {} if manifest is None else manifest.learned_from()
-        names = digests or [
-            *(f"{layout.LABELS}/{task.name}.npy" for task in self.info.tasks),
-            *(f"{layout.SPLITS_FOLDER}/{split}.txt" for split in SPLITS),
-        ]
-        lines = [] if digests else [f"{layout.IMAGES} {self.images.state.size}"]
+        said = {} if self.manifest is None else self.manifest.learned_from()
+        labels = [f"{layout.LABELS}/{task.name}.npy" for task in self.info.tasks]
+        splits = [f"{layout.SPLITS_FOLDER}/{split}.txt" for split in SPLITS]
         with self.images.unchanged():
-            for name in names:
-                if name == layout.IMAGES:
-                    lines.append(f"{name} {digests[name].sha256}")
-                elif (self.folder / name).is_file():
-                    lines.append(f"{name} {digest_file(self.folder / name).sha256}")
+            now = {name: digest_file(self.folder / name) for name in labels + splits if (self.folder / name).is_file()}
+        lines = [f"{name} {file.sha256}" for name, file in said.items()]
+        lines = lines or [f"{layout.IMAGES} {self.images.state.size}"]
+        lines += [f"{name} {file.sha256}" for name, file in now.items() if file != said.get(name)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def labels(self, task: str | TaskCard) -> LabelArray:
