@@ -1,0 +1,195 @@
+"""Mean and standard deviation of a dataset's channels, exact and in one pass.
+
+Pixels are counted by their value, 0 to 255, in whole numbers: the result does not depend on the order of the images, on
+the number of threads, or on rounding. Memory stays flat. It needs no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from medimeta._processors import usable_processors
+from medimeta.errors import UsageError
+from medimeta.loading.buffers import BufferPool
+
+if TYPE_CHECKING:
+    from medimeta.store.images import ImageBlock
+    from medimeta.store.reader import StoredDataset
+
+Counts = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
+
+LEVELS = 256
+CHUNK_BYTES = 2 << 20  # of pixels that a thread reads and counts at a time: they stay in the cache
+
+
+class ChannelStatistics(NamedTuple):
+    """Statistics of images scaled to 0..1, channel by channel; ``normalize=`` of a loader takes them as they are.
+
+    Attributes
+    ----------
+    mean, std : tuple of float
+        One value for grey images, three for colour. The deviation is that of the population: divided by n, not n - 1.
+    images : int
+        How many images were counted.
+    pixels : int
+        How many pixels these have, in each channel.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    images: int
+    pixels: int
+
+
+@runtime_checkable
+class HasImages(Protocol):
+    """Some of the images of a stored dataset, as a `TaskDataset` has them."""
+
+    @property
+    def stored(self) -> StoredDataset:
+        """The dataset on disk."""
+
+    @property
+    def indices(self) -> Indices:
+        """Which of its images."""
+
+
+class StoredPart(NamedTuple):
+    """Some of the images of a stored dataset, where there is no torch for a `TaskDataset`."""
+
+    stored: StoredDataset
+    indices: Indices
+
+
+def channel_statistics(
+    datasets: HasImages | Iterable[HasImages], *, rgb: bool = False, threads: int | None = None
+) -> ChannelStatistics:
+    """Compute mean and standard deviation of every channel, exactly.
+
+    Give the training split only: statistics that saw validation or test images leak them into training.
+
+    Parameters
+    ----------
+    datasets : TaskDataset, or iterable of TaskDataset
+        Datasets from `medimeta.load`. The images of several are pooled: every pixel counts the same, and an image that
+        several of them hold, as two tasks of one dataset do, counts once.
+    rgb : bool
+        Count grey images in each of three channels, as loaders with ``rgb=True`` give them. Grey and colour datasets
+        can be pooled only so.
+    threads : int, optional
+        Threads that read and count; as many as the process may use processors.
+
+    Returns
+    -------
+    ChannelStatistics
+        Passes as ``normalize=`` to `medimeta.loader` and to `Normalize`.
+
+    Raises
+    ------
+    UsageError
+        No images, grey with colour images, or fewer than one thread.
+    DamagedStoreError
+        An image does not read.
+
+    Examples
+    --------
+    >>> import medimeta as mm
+    >>> train = mm.load("bus", root=getfixture("bus_root"), split="train")
+    >>> found = channel_statistics(train)
+    >>> found.images == len(train), found.pixels == len(train) * 224 * 224
+    (True, True)
+    >>> images, _ = next(iter(mm.loader(train, batch_size=len(train), normalize=found)))
+    >>> abs(images.mean().item()) < 1e-4, round(images.std().item(), 3)
+    (True, 1.0)
+    """
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be at least 1, got {threads}.")
+    parts = _images_once([datasets] if isinstance(datasets, HasImages) else datasets)
+    images = sum(len(indices) for _, indices in parts)
+    if not images:
+        raise UsageError("there are no images to take statistics of: pass datasets that have samples.")
+    channels = {stored.info.channels for stored, _ in parts}
+    if len(channels) > 1 and not rgb:
+        grey = ", ".join(sorted(stored.info.id for stored, _ in parts if stored.info.channels == 1))
+        raise UsageError(
+            f"some of these datasets are grey ({grey}) and others are in colour: "
+            f"pass rgb=True to count grey images in all three channels."
+        )
+    counts = np.zeros((3 if rgb else channels.pop(), LEVELS), dtype=np.int64)
+    for stored, indices in parts:
+        counts += count_levels(stored.images, indices, threads)  # grey counts are added to each channel
+    return _from_counts(counts, images)
+
+
+def count_levels(block: ImageBlock, indices: Indices, threads: int | None = None) -> Counts:
+    """Count the pixels of images by channel and value.
+
+    Parameters
+    ----------
+    block : ImageBlock
+        The images of a stored dataset.
+    indices : ndarray of int64, shape (n,)
+        Which of them; ascending is fastest.
+    threads : int, optional
+        As many as the process may use processors without.
+
+    Returns
+    -------
+    ndarray of int64, shape (channels, 256)
+        How many pixels have each value.
+    """
+    shape = block.shape[1:]
+    channels = 1 if len(shape) == 2 else shape[2]
+    size = max(1, CHUNK_BYTES // math.prod(shape))
+    buffers = BufferPool((size, *shape), np.uint8)
+
+    def count(some: Indices) -> Counts:
+        return _histogram(block.read(some, buffers.take()[: len(some)]), channels)
+
+    pool = ThreadPoolExecutor(threads or usable_processors(), thread_name_prefix="medimeta-count")
+    total = np.zeros((channels, LEVELS), dtype=np.int64)
+    try:
+        for counts in pool.map(count, _chunks(indices, size)):
+            total += counts
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C, nobody waits for the rest
+    return total
+
+
+def _histogram(images: npt.NDArray[np.uint8], channels: int) -> Counts:
+    levels = images.reshape(-1, channels)
+    return np.stack([np.bincount(levels[:, channel], minlength=LEVELS) for channel in range(channels)])
+
+
+def _chunks(indices: Indices, size: int) -> Iterator[Indices]:
+    for start in range(0, len(indices), size):
+        yield indices[start : start + size]
+
+
+def _images_once(datasets: Iterable[HasImages]) -> list[tuple[StoredDataset, Indices]]:
+    """Return every stored dataset with the indices that any of the datasets has, ascending."""
+    found: dict[str, tuple[StoredDataset, list[Indices]]] = {}
+    for dataset in datasets:
+        if not isinstance(dataset, HasImages):
+            raise UsageError(f"expected datasets from medimeta.load, got {dataset!r}.")
+        stored = dataset.stored
+        found.setdefault(str(stored.folder.resolve()), (stored, []))[1].append(dataset.indices)
+    return [(stored, np.unique(np.concatenate(indices))) for stored, indices in found.values()]
+
+
+def _from_counts(counts: Counts, images: int) -> ChannelStatistics:
+    mean, std = [], []
+    for channel in counts.tolist():  # Python's integers: sums of squares of large datasets are exact
+        pixels = sum(channel)
+        first = sum(count * level for level, count in enumerate(channel))
+        second = sum(count * level**2 for level, count in enumerate(channel))
+        mean.append(first / (255 * pixels))
+        std.append(math.sqrt((pixels * second - first**2) / pixels**2) / 255)
+    return ChannelStatistics(tuple(mean), tuple(std), images, pixels)
