@@ -111,7 +111,7 @@ def channel_statistics(
     """
     if threads is not None and threads < 1:
         raise UsageError(f"threads must be at least 1, got {threads}.")
-    parts = _images_once([datasets] if isinstance(datasets, HasImages) else datasets)
+    parts = _images_once(datasets)
     images = sum(len(indices) for _, indices in parts)
     if not images:
         raise UsageError("there are no images to take statistics of: pass datasets that have samples.")
@@ -173,10 +173,10 @@ def _chunks(indices: Indices, size: int) -> Iterator[Indices]:
         yield indices[start : start + size]
 
 
-def _images_once(datasets: Iterable[HasImages]) -> list[tuple[StoredDataset, Indices]]:
+def _images_once(datasets: HasImages | Iterable[HasImages]) -> list[tuple[StoredDataset, Indices]]:
     """Return every stored dataset with the indices that any of the datasets has, ascending."""
     found: dict[str, tuple[StoredDataset, list[Indices]]] = {}
-    for dataset in datasets:
+    for dataset in datasets if isinstance(datasets, Iterable) else [datasets]:
         if not isinstance(dataset, HasImages):
             raise UsageError(f"expected datasets from medimeta.load, got {dataset!r}.")
         stored = dataset.stored
