@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -100,11 +102,8 @@ def test_a_split_without_images_is_told(command, damaged_root):
     assert "error: there are no images to take statistics of" in done.err
 
 
-def test_it_needs_no_torch(process, built_root):
+def test_it_needs_no_torch(built_root):
     code = "import medimeta.cli.boundary as b, sys; b.run(sys.argv[1:]); sys.exit('torch' in sys.modules)"
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-c", code, "stats", "bus", "--root", built_root], capture_output=True, text=True
     )

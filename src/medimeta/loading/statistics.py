@@ -1,7 +1,7 @@
 """Mean and standard deviation of a dataset's channels, exact and in one pass.
 
-Pixels are counted by their value, 0 to 255, in whole numbers: the result does not depend on the order of the images, on
-the number of threads, or on rounding. Memory stays flat. It needs no torch.
+Pixels and their squares are summed in whole numbers: the result does not depend on the order of the images, on the
+number of threads, or on rounding. Memory stays flat. It needs no torch.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from medimeta.store.images import ImageBlock
     from medimeta.store.reader import StoredDataset
 
-Counts = npt.NDArray[np.int64]
+Sums = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int64]
 
-LEVELS = 256
-CHUNK_BYTES = 2 << 20  # of pixels that a thread reads and counts at a time: they stay in the cache
+CHUNK_BYTES = 1 << 20  # that a thread reads and sums at a time: they stay in the cache
+MAX_ROWS = (2**32 - 1) // 255**2  # of pixels whose squares are sure to fit into 32 bits, column by column
 
 
 class ChannelStatistics(NamedTuple):
@@ -122,14 +122,15 @@ def channel_statistics(
             f"some of these datasets are grey ({grey}) and others are in colour: "
             f"pass rgb=True to count grey images in all three channels."
         )
-    counts = np.zeros((3 if rgb else channels.pop(), LEVELS), dtype=np.int64)
+    sums = np.zeros((2, 3 if rgb else channels.pop()), dtype=np.int64)
     for stored, indices in parts:
-        counts += count_levels(stored.images, indices, threads)  # grey counts are added to each channel
-    return _from_counts(counts, images)
+        sums += channel_sums(stored.images, indices, threads)  # those of grey images are added to each channel
+    pixels = sum(len(indices) * math.prod(stored.images.shape[1:3]) for stored, indices in parts)
+    return _from_sums(sums, images, pixels)
 
 
-def count_levels(block: ImageBlock, indices: Indices, threads: int | None = None) -> Counts:
-    """Count the pixels of images by channel and value.
+def channel_sums(block: ImageBlock, indices: Indices, threads: int | None = None) -> Sums:
+    """Sum the pixels of images, and their squares, by channel.
 
     Parameters
     ----------
@@ -142,30 +143,29 @@ def count_levels(block: ImageBlock, indices: Indices, threads: int | None = None
 
     Returns
     -------
-    ndarray of int64, shape (channels, 256)
-        How many pixels have each value.
+    ndarray of int64, shape (2, channels)
+        Sums of the values 0 to 255, and of their squares.
     """
     shape = block.shape[1:]
     channels = 1 if len(shape) == 2 else shape[2]
-    size = max(1, CHUNK_BYTES // math.prod(shape))
+    size = max(1, min(CHUNK_BYTES // math.prod(shape), MAX_ROWS // shape[0]))
     buffers = BufferPool((size, *shape), np.uint8)
 
-    def count(some: Indices) -> Counts:
-        return _histogram(block.read(some, buffers.take()[: len(some)]), channels)
+    def read_and_sum(some: Indices) -> Sums:
+        images = block.read(some, buffers.take()[: len(some)])
+        rows = images.reshape(-1, shape[1] * channels)
+        # einsum leaves other threads at work, and is faster than bincount (2 times) and than sum with a square.
+        columns = np.einsum("ij->j", rows, dtype=np.uint32), np.einsum("ij,ij->j", rows, rows, dtype=np.uint32)
+        return np.stack([each.reshape(-1, channels).sum(axis=0, dtype=np.int64) for each in columns])
 
-    pool = ThreadPoolExecutor(threads or usable_processors(), thread_name_prefix="medimeta-count")
-    total = np.zeros((channels, LEVELS), dtype=np.int64)
+    pool = ThreadPoolExecutor(threads or usable_processors(), thread_name_prefix="medimeta-sum")
+    total = np.zeros((2, channels), dtype=np.int64)
     try:
-        for counts in pool.map(count, _chunks(indices, size)):
-            total += counts
+        for sums in pool.map(read_and_sum, _chunks(indices, size)):
+            total += sums
     finally:
         pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C, nobody waits for the rest
     return total
-
-
-def _histogram(images: npt.NDArray[np.uint8], channels: int) -> Counts:
-    levels = images.reshape(-1, channels)
-    return np.stack([np.bincount(levels[:, channel], minlength=LEVELS) for channel in range(channels)])
 
 
 def _chunks(indices: Indices, size: int) -> Iterator[Indices]:
@@ -176,7 +176,8 @@ def _chunks(indices: Indices, size: int) -> Iterator[Indices]:
 def _images_once(datasets: HasImages | Iterable[HasImages]) -> list[tuple[StoredDataset, Indices]]:
     """Return every stored dataset with the indices that any of the datasets has, ascending."""
     found: dict[str, tuple[StoredDataset, list[Indices]]] = {}
-    for dataset in datasets if isinstance(datasets, Iterable) else [datasets]:
+    several = isinstance(datasets, Iterable) and not isinstance(datasets, HasImages)
+    for dataset in datasets if several else [datasets]:
         if not isinstance(dataset, HasImages):
             raise UsageError(f"expected datasets from medimeta.load, got {dataset!r}.")
         stored = dataset.stored
@@ -184,12 +185,8 @@ def _images_once(datasets: HasImages | Iterable[HasImages]) -> list[tuple[Stored
     return [(stored, np.unique(np.concatenate(indices))) for stored, indices in found.values()]
 
 
-def _from_counts(counts: Counts, images: int) -> ChannelStatistics:
-    mean, std = [], []
-    for channel in counts.tolist():  # Python's integers: sums of squares of large datasets are exact
-        pixels = sum(channel)
-        first = sum(count * level for level, count in enumerate(channel))
-        second = sum(count * level**2 for level, count in enumerate(channel))
-        mean.append(first / (255 * pixels))
-        std.append(math.sqrt((pixels * second - first**2) / pixels**2) / 255)
-    return ChannelStatistics(tuple(mean), tuple(std), images, pixels)
+def _from_sums(sums: Sums, images: int, pixels: int) -> ChannelStatistics:
+    first, second = sums.tolist()  # Python's integers: their products are exact
+    mean = tuple(one / (255 * pixels) for one in first)
+    std = tuple(math.sqrt((pixels * two - one**2) / pixels**2) / 255 for one, two in zip(first, second, strict=True))
+    return ChannelStatistics(mean, std, images, pixels)
