@@ -227,6 +227,13 @@ def test_it_exports_with_its_statistics():
     close(exported(images), formula(images, (MEAN, STD), 3, False))
 
 
+@pytest.mark.filterwarnings("ignore")  # PyTorch wants everyone to export instead
+def test_a_trace_has_the_rule_and_not_the_results_of_its_example():
+    traced = torch.jit.trace(mm.Normalize((MEAN, STD)), images_of())
+    images = images_of(seed=1)
+    close(traced(images), formula(images, (MEAN, STD), 3, False))
+
+
 def test_it_tells_what_it_does():
     assert repr(mm.Normalize()) == (
         "Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), channels=3, outputs=3)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +92,11 @@ class Normalize(nn.Module):
         self._set_constants(None)
         self._pools: dict[torch.Size, BufferPool] = {}
 
+    if TYPE_CHECKING:
+
+        def __call__(self, images: torch.Tensor) -> torch.Tensor:
+            """Call `forward`: PyTorch tells type checkers that a module may return anything."""
+
     def extra_repr(self) -> str:
         """Describe the module for ``print(model)``."""
         mean, std = (f"({', '.join(f'{value:.4g}' for value in values)})" for values in (self.mean, self.std))
@@ -133,7 +138,7 @@ class Normalize(nn.Module):
             or self.dtype != torch.float32
             or images.numel() == 0
             or torch.compiler.is_compiling()
-            or torch.jit.is_tracing()
+            or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         )
 
     def _check(self, images: torch.Tensor) -> None:
@@ -194,7 +199,7 @@ class Normalize(nn.Module):
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
         # Every .to(), .half() or .to_empty() of a model comes here. Constants that were rounded, or that lie in memory
         # that was never written, are of no use: only device and dtype are taken over.
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.dtype = self.scale.dtype
         self._set_constants(self.scale.device)
         return self

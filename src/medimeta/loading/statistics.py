@@ -176,8 +176,8 @@ def _chunks(indices: Indices, size: int) -> Iterator[Indices]:
 def _images_once(datasets: HasImages | Iterable[HasImages]) -> list[tuple[StoredDataset, Indices]]:
     """Return every stored dataset with the indices that any of the datasets has, ascending."""
     found: dict[str, tuple[StoredDataset, list[Indices]]] = {}
-    several = isinstance(datasets, Iterable) and not isinstance(datasets, HasImages)
-    for dataset in datasets if several else [datasets]:
+    several = datasets if isinstance(datasets, Iterable) and not isinstance(datasets, HasImages) else [datasets]
+    for dataset in several:
         if not isinstance(dataset, HasImages):
             raise UsageError(f"expected datasets from medimeta.load, got {dataset!r}.")
         stored = dataset.stored
