@@ -26,19 +26,26 @@ if TYPE_CHECKING:
     from medimeta.loading.dataset import load as load
     from medimeta.loading.episodes import Episodes as Episodes
     from medimeta.loading.loader import loader as loader
+    from medimeta.loading.normalize import Normalize as Normalize
+    from medimeta.loading.pretraining import pretraining_tasks as pretraining_tasks
+    from medimeta.loading.statistics import ChannelStatistics as ChannelStatistics
+    from medimeta.loading.statistics import channel_statistics as channel_statistics
     from medimeta.store.lookup import dataset as dataset
     from medimeta.store.lookup import task as task
     from medimeta.store.verify import verify as verify
 
 _HOMES = {
+    "ChannelStatistics": "medimeta.loading.statistics",
     "DatasetCard": "medimeta.catalogue.schema",
     "Episodes": "medimeta.loading.episodes",
     "MedimetaError": "medimeta.errors",
+    "Normalize": "medimeta.loading.normalize",
     "Scores": "medimeta.learning.metrics",
     "TaskCard": "medimeta.catalogue.schema",
     "TaskDataset": "medimeta.loading.dataset",
     "TaskTarget": "medimeta.catalogue.schema",
     "build": "medimeta.building.engine",
+    "channel_statistics": "medimeta.loading.statistics",
     "dataset": "medimeta.store.lookup",
     "datasets": "medimeta.catalogue.lookup",
     "evaluate": "medimeta.learning.metrics",
@@ -46,6 +53,7 @@ _HOMES = {
     "load_arrays": "medimeta.loading.arrays",
     "loader": "medimeta.loading.loader",
     "plan_build": "medimeta.building.dry_run",
+    "pretraining_tasks": "medimeta.loading.pretraining",
     "task": "medimeta.store.lookup",
     "tasks": "medimeta.catalogue.lookup",
     "verify": "medimeta.store.verify",

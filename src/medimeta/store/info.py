@@ -93,6 +93,8 @@ class DatasetInfo:
                 own_licence=Licence.model_validate(terms) if terms else own_terms(licence),
                 samples=Samples.model_validate(counts),
                 original_samples=Samples.model_validate(original),
+                domain_overlaps=said.get("domain_overlaps") or (),
+                subject_overlaps=said.get("subject_overlaps") or (),
                 primary_task=self.tasks[0].name,
                 tasks=self.tasks,
                 recipe=said.get("recipe"),
