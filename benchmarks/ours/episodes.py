@@ -1,4 +1,7 @@
-"""Episodes a second that are drawn, as indices. Arguments: ROOT TASK SECONDS."""
+"""Episodes a second that are drawn, as indices. Arguments: ROOT TASK SECONDS [any].
+
+With ``any``, support and query set may have patients in common, as the released sampler has it.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from benchmarks.pace import QUERIES, SHOTS, per_second, tell
 LENGTH = 1_000_000  # more than are drawn
 
 
-def main(root: str, task: str, seconds: str) -> None:
+def main(root: str, task: str, seconds: str, patients: str = "apart") -> None:
     """Measure and tell."""
     dataset = mm.load(task, root=root)
-    episodes = mm.Episodes(dataset, shots=SHOTS, queries=QUERIES, length=LENGTH, seed=0)
+    options = {"disjoint_subjects": False} if patients == "any" else {}
+    episodes = mm.Episodes(dataset, shots=SHOTS, queries=QUERIES, length=LENGTH, seed=0, **options)
     first = episodes[0]
     rate = per_second((episodes[number] for number in range(1, LENGTH)), float(seconds))
     tell(rate, episode=f"{len(first.support)} + {len(first.query)} images", images=len(dataset))
