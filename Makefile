@@ -32,7 +32,7 @@ format: $(VENV)/.installed  ## Rewrite files in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed  ## Ratios against the released packages, in an environment of their own
+bench: $(VENV)/.installed  ## Speed and memory against the released packages, to docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.installed  ## Write the table of datasets in the README anew
