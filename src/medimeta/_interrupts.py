@@ -1,8 +1,8 @@
 """Ctrl-C, held back where it would do harm, and let through where much is to be done.
 
-Python raises KeyboardInterrupt between any two steps of the main thread: also between a lock that is taken and the block
-that gives it back, for which other threads then wait without end; or between two renames that belong together. So a
-build holds Ctrl-C back, but for the long stretches in which nothing can go wrong, and asks for it between them.
+Python raises KeyboardInterrupt between any two steps of the main thread: also between two renames that belong together,
+or when a lock was just taken, for which other threads then wait without end. So a build holds Ctrl-C back, but for the
+long stretches in which it does no harm, and asks for it between them.
 """
 
 from __future__ import annotations

@@ -314,7 +314,7 @@ class _Building:
 
 
 def _to_its_end(chunks: Iterator[Chunk], broken: list[SourceError]) -> Iterator[Chunk]:
-    """End chunks where their stream breaks, and keep its error, so that what is under way is still finished and told."""
+    """End chunks where their stream breaks, and keep its error: what is under way is still finished, and told."""
     try:
         yield from chunks
     except SourceError as error:

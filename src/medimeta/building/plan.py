@@ -81,7 +81,8 @@ def make_plans(cards: Sequence[DatasetCard], recipe: Recipe, source: Archive, op
             labels[card.id] = encode_labels(card, samples, source)
         except LabelError as error:
             number = len(error.problems)
-            said = f"{number:,} label{'' if number == 1 else 's'} of {card.id} {'is' if number == 1 else 'are'} not on its card"
+            counted = "1 label" if number == 1 else f"{number:,} labels"
+            said = f"{counted} of {card.id} {'is' if number == 1 else 'are'} not on its card"
             faults.append(Fault(said, LabelError, error.problems, recipe.way_out))
     if fits(listing, allow_partial=options.allow_partial):  # else counts depart for the reasons that are told
         for card in cards:

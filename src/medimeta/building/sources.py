@@ -35,7 +35,7 @@ def find_passes(
     names: Iterable[str | os.PathLike[str]],
     source: str | os.PathLike[str],
     settings: Settings,
-    noting: Callable[[str], AbstractContextManager[None]] = nullcontext,
+    noting: Callable[[str], AbstractContextManager[None]] | None = None,
 ) -> list[Pass]:
     """Find the originals of all datasets before the first is built: a wrong path is told at once, not after an hour.
 
@@ -69,7 +69,7 @@ def find_passes(
     ]
     for name in own:
         own_card = read_own_card(name)
-        with noting(own_card.id):
+        with noting(own_card.id) if noting else nullcontext():
             card, recipe, archive = open_own(own_card, source, allow_partial=settings.allow_partial)
         passes.append(Pass((card,), recipe, archive))
     return passes

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
-from medimeta.catalogue.own import ColumnRule, FolderCard, LabelRule, OwnCard, own_terms
+from medimeta.catalogue.own import ColumnRule, FolderCard, LabelRule, OwnCard, TableCard, own_terms
 from medimeta.catalogue.own_reading import read_own_card
 from medimeta.catalogue.schema import SPLITS, DatasetCard, Samples, TaskCard, TaskTarget, normalised
 from medimeta.errors import CountMismatchError, LabelError
@@ -27,13 +27,16 @@ from medimeta.sources.zipped import ZipArchive
 
 
 def open_own(
-    path: str | os.PathLike[str] | OwnCard, source: str | os.PathLike[str], *, allow_partial: bool = False
+    path: str | os.PathLike[str] | FolderCard | TableCard,
+    source: str | os.PathLike[str],
+    *,
+    allow_partial: bool = False,
 ) -> tuple[DatasetCard, Recipe, Archive]:
     """Read a card of own data, and make the full card by what is in the source.
 
     Parameters
     ----------
-    path : path or OwnCard
+    path : path or card
         The card, a YAML file; see `medimeta.catalogue.own`. One that was read already will do.
     source : path
         The folder of the images, or a zip of it.
@@ -58,7 +61,7 @@ def open_own(
         All of it is told at once. Rows without an image and images without a row are told beside it, but are no error
         by themselves: that is for the build to say.
     """
-    own = path if isinstance(path, OwnCard) else read_own_card(os.fspath(path))
+    own = path if isinstance(path, FolderCard | TableCard) else read_own_card(os.fspath(path))
     archive = open_tree(source)
     recipe = FolderRecipe(own) if isinstance(own, FolderCard) else TableRecipe(own)
     listing = recipe.listing(archive, Options(allow_partial=allow_partial))
