@@ -85,7 +85,7 @@ class Lits(Recipe):
     """Window, cut of the organ in the middle of its box, resize; order by split, volume and line of the box file."""
 
     name = "lits"
-    way_out = "Check that volumes and boxes, which are downloads of their own, are whole; fetch again what is not."
+    way_out = "Check that both downloads, the volumes and the boxes, are whole; fetch again what is not."
     original = Original(
         "LiTS with organ boxes",
         (
