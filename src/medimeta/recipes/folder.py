@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from medimeta.catalogue.own import FolderCard, clean
-from medimeta.errors import SourceNotFoundError, TableError, problems_error
+from medimeta.errors import SourceNotFoundError, TableError
 from medimeta.recipes.own_recipe import OwnRecipe, label_of, natural, split_of
 from medimeta.recipes.recipe import Listing, Options, Sample
 from medimeta.sources.archive import Archive
@@ -40,11 +40,10 @@ class FolderRecipe(OwnRecipe):
         SourceNotFoundError
             There is no image in a folder.
         TableError
-            Folders cannot be told apart as splits and classes, or file names do not tell their group.
+            Folders cannot be told apart as splits and classes.
         """
         images = self.images(source)
         split_folders = self._has_split_folders(source, images)
-        problems: list[str] = []
         listing = Listing({self.card.id: []})
         found: list[tuple[tuple[int, int, str], str, Sample]] = []
         for member in images:
@@ -57,7 +56,9 @@ class FolderRecipe(OwnRecipe):
             label = label_of(self.card, below[0])
             group = self._group("/".join(below[1:]))
             if self.card.group is not None and group is None:
-                problems.append(f"{source.where(member)}: the pattern of group, {self.card.group!r}, is not in it")
+                lacks = f"the pattern of group, {self.card.group!r}, is not in it"
+                listing.unusable.append(TableError(f"{source.where(member)}: {lacks}"))
+                continue
             sample = Sample(
                 member=member,
                 original_filepath=member,
@@ -68,11 +69,9 @@ class FolderRecipe(OwnRecipe):
                 details=self.look,
             )
             found.append((natural(clean(below[0])), member, sample))
-        if problems:
-            raise problems_error(TableError, f"{source.where('')}: not every file name tells its group.", problems)
         listing.samples[self.card.id] = [sample for _, _, sample in sorted(found, key=lambda each: each[:2])]
         listing.unnamed += self._unreadable(source)
-        if not listing.samples[self.card.id]:
+        if not listing.samples[self.card.id] and not listing.unusable:
             others = listing.unnamed[:1]
             raise SourceNotFoundError(
                 f"{source.where('')}: has no folder with PNG, JPEG or TIFF images in it"

@@ -49,6 +49,7 @@ class OwnRecipe(Recipe):
     card: OwnCard
 
     original = Original("own data", ())
+    way_out = "Put these right, or take them out of the source."
 
     @property
     def look(self) -> tuple[int, str]:
