@@ -61,9 +61,8 @@ def pretraining_tasks(
 
 def _overlap(card: DatasetCard, other: DatasetCard) -> bool:
     return (
-        card.id == other.id
-        # Cards of the catalogue name all others of their domain; those of one's own data name none.
-        or normalised(card.domain) == normalised(other.domain)
+        # Of the target itself, and of one's own data: cards of the catalogue name all others of their domain.
+        normalised(card.domain) == normalised(other.domain)
         or other.id in (*card.domain_overlaps, *card.subject_overlaps)
         or card.id in (*other.domain_overlaps, *other.subject_overlaps)
     )
