@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from medimeta.learning.metrics import Scores as Scores
     from medimeta.learning.metrics import evaluate as evaluate
     from medimeta.loading.arrays import load_arrays as load_arrays
+    from medimeta.loading.datamodule import DataModule as DataModule
     from medimeta.loading.dataset import TaskDataset as TaskDataset
     from medimeta.loading.dataset import load as load
     from medimeta.loading.episodes import Episodes as Episodes
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from medimeta.store.verify import verify as verify
 
 _HOMES = {
+    "DataModule": "medimeta.loading.datamodule",
     "DatasetCard": "medimeta.catalogue.schema",
     "Episodes": "medimeta.loading.episodes",
     "MedimetaError": "medimeta.errors",
