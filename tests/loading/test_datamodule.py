@@ -33,7 +33,7 @@ class Recorder(lightning.LightningModule):
     def validation_step(self, batch, _):
         self._step("val", batch)
 
-    def test_step(self, batch, _):
+    def test_step(self, batch, batch_idx):
         self._step("test", batch)
 
     def predict_step(self, batch, _):

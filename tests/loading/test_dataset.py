@@ -228,8 +228,7 @@ def test_pil_images_are_the_pixels_and_their_own(built_root, name, rgb, mode):
     assert np.array_equal(np.asarray(dataset[2][0]).reshape(224, 224, -1), expected.permute(1, 2, 0))
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.parametrize("name", ["pbc/cell class", "cxr"])
+@pytest.mark.parametrize(("name", "method"), [("pbc/cell class", "fork"), ("cxr", "fork"), ("pbc", "spawn")])
 def test_workers_of_a_dataloader_give_the_same_batches(built_root, name, method):
     dataset = mm.load(name, root=built_root, split="val")
     dataset[0]  # opened before workers start

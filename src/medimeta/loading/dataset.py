@@ -21,6 +21,7 @@ from medimeta.loading.balance import ClassCount as ClassCount
 from medimeta.loading.masks import Masks
 from medimeta.loading.pixels import as_pil
 from medimeta.loading.pixels import as_tensor as as_tensor
+from medimeta.loading.stacking import PixelByPixel
 from medimeta.loading.selection import Names, check_place, check_places, check_subset, name_of, select, split_names
 from medimeta.store.reader import StoredDataset, resolve_task
 from medimeta.store.table import LabelArray, class_indices
@@ -161,10 +162,10 @@ class TaskDataset(Dataset[tuple[Any, Label]]):
         Returns
         -------
         tensor of float32
-            Multi-class and ordinal, shape ``(K,)``: ``n / (K n_k)``, the `weight` of `torch.nn.CrossEntropyLoss`. Binary,
-            shape ``(1,)``, and multi-label, shape ``(L,)``: negatives / positives, the `pos_weight` of
-            `torch.nn.BCEWithLogitsLoss`. `medimeta.loading.balance.class_weights` says where the formulas are from, and
-            what absent classes get.
+            Multi-class and ordinal, shape ``(K,)``: ``n / (K n_k)``, the `weight` of `torch.nn.CrossEntropyLoss`.
+            Binary, shape ``(1,)``, and multi-label, shape ``(L,)``: negatives / positives, the `pos_weight` of
+            `torch.nn.BCEWithLogitsLoss`. `medimeta.loading.balance.class_weights` says where the formulas are from,
+            and what absent classes get.
 
         Examples
         --------
@@ -243,15 +244,20 @@ class TaskDataset(Dataset[tuple[Any, Label]]):
         return part
 
     def __getitem__(self, index: int) -> tuple[Any, Label]:
-        return self._samples(np.array([check_place(index, len(self))]))[0]
+        place = check_place(index, len(self))
+        return self._samples(np.array([place]), torch.Tensor)[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, Label]]:
         """Read several samples with one read; PyTorch's DataLoader calls this where it is there."""
-        return self._samples(check_places(indices, len(self)))
+        collated = self.transform is None and self.stored.info.channels == 3
+        return self._samples(check_places(indices, len(self)), PixelByPixel if collated else torch.Tensor)
 
-    def _samples(self, places: npt.NDArray[np.int64]) -> list[tuple[Any, Label]]:
+    def _samples(self, places: npt.NDArray[np.int64], kind: type[torch.Tensor]) -> list[tuple[Any, Label]]:
         stored = self.stored.images.read(self.indices[places])
-        images = [as_pil(image, rgb=self.rgb) for image in stored] if self.pil else self._tensors(stored)
+        if self.pil:
+            images = [as_pil(image, rgb=self.rgb) for image in stored]
+        else:
+            images = [image.as_subclass(kind) for image in as_tensor(stored).expand(-1, self.channels, -1, -1)]
         if self.transform is not None:
             images = [self.transform(image) for image in images]
         columns = {card.name: self._labels_at(card, places) for card in self.tasks}
@@ -259,10 +265,6 @@ class TaskDataset(Dataset[tuple[Any, Label]]):
             return list(zip(images, columns[self.task.name], strict=True))
         rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
         return list(zip(images, rows, strict=True))
-
-    def _tensors(self, stored: npt.NDArray[np.uint8]) -> list[torch.Tensor]:
-        images = as_tensor(stored)
-        return list(images.expand(-1, self.channels, -1, -1))
 
     def _labels_at(self, card: TaskCard, places: npt.NDArray[np.int64]) -> list[Any]:
         labels = self._labels[card.name][places]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,10 @@ class Masks:
     def _read(self, path: Path) -> Images:
         pillow = require("PIL.Image")
         try:
-            with pillow.open(path) as image:
+            with (
+                warnings.catch_warnings(action="ignore"),
+                pillow.open(path) as image,
+            ):  # what is odd is told as an error
                 mask = np.array(image.convert("L"), dtype=np.uint8)
         except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all of these on damaged files
             raise DamagedStoreError(f"{path}: does not read ({error}). Build the dataset again.") from None
