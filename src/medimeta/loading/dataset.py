@@ -21,8 +21,8 @@ from medimeta.loading.balance import ClassCount as ClassCount
 from medimeta.loading.masks import Masks
 from medimeta.loading.pixels import as_pil
 from medimeta.loading.pixels import as_tensor as as_tensor
-from medimeta.loading.stacking import PixelByPixel
 from medimeta.loading.selection import Names, check_place, check_places, check_subset, name_of, select, split_names
+from medimeta.loading.stacking import PixelByPixel
 from medimeta.store.reader import StoredDataset, resolve_task
 from medimeta.store.table import LabelArray, class_indices
 
@@ -194,7 +194,7 @@ class TaskDataset(Dataset[tuple[Any, Label]]):
         >>> import medimeta as mm
         >>> columns = mm.load("bus/malignancy", root=getfixture("bus_root"), split="test").annotations()
         >>> set(columns["split"]), columns["original_image_size"][0]
-        ({'test'}, '96x72')
+        ({'test'}, '300x330')
         """
         return read_columns(self.stored, self.indices)
 
