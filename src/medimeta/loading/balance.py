@@ -73,16 +73,21 @@ def class_weights(task: TaskCard, labels: LabelArray) -> npt.NDArray[np.float32]
     array([3.], dtype=float32)
     """
     positives = _positives(task, labels).astype(np.float64)
+    weights = np.zeros_like(positives)
     if task.target in (TaskTarget.BINARY, TaskTarget.MULTILABEL):
         positives = positives[-task.outputs :]  # of a binary task, the label 1 alone
         negatives = len(labels) - positives
-        both = (positives > 0) & (negatives > 0)
-        return np.divide(negatives, positives, out=np.ones_like(positives), where=both).astype(np.float32)
-    there = positives > 0
-    return np.divide(len(labels), there.sum() * positives, out=np.zeros_like(positives), where=there).astype(np.float32)
+        weights = np.ones_like(positives)
+        np.divide(negatives, positives, out=weights, where=(positives > 0) & (negatives > 0))
+    else:
+        there = positives > 0
+        np.divide(len(labels), there.sum() * positives, out=weights, where=there)
+    return weights.astype(np.float32)
 
 
 def _positives(task: TaskCard, labels: LabelArray) -> LabelArray:
+    """Count the samples that have each label, in the order of `task.classes`."""
     if task.target is TaskTarget.MULTILABEL:
-        return labels.sum(axis=0)
-    return np.bincount(class_indices(task, labels), minlength=len(task.labels))
+        found: LabelArray = labels.sum(axis=0)
+        return found
+    return np.bincount(class_indices(task, labels), minlength=len(task.labels)).astype(np.int64)

@@ -295,9 +295,9 @@ class TaskDataset(Dataset[tuple[Any, Label]]):
             )
 
     def _checksum(self) -> str:
-        digest = hashlib.sha256(self.indices)
+        digest = hashlib.sha256(self.indices.data)
         for labels in self._labels.values():
-            digest.update(labels)
+            digest.update(labels.data)
         return digest.hexdigest()
 
 

@@ -41,14 +41,16 @@ class PixelByPixel(torch.Tensor):
             return (_stack if func is torch.stack else func)(*args, **kwargs or {})
 
 
-def _stack(tensors: Sequence[torch.Tensor], dim: int = 0, *, out: torch.Tensor | None = None) -> torch.Tensor:
+def _stack(tensors: list[torch.Tensor], dim: int = 0, *, out: torch.Tensor | None = None) -> torch.Tensor:
     first = tensors[0].shape
     lying = [tensor.permute(1, 2, 0) for tensor in tensors if tensor.shape == first and tensor.ndim == 3]
     if dim != 0 or len(lying) < len(tensors) or not all(image.is_contiguous() for image in lying):
         return torch.stack(tensors, dim, out=out)
     if out is None:
         return torch.stack(lying).permute(0, 3, 1, 2)
-    if out.is_shared() and out.is_contiguous():  # a worker's batch to be: nobody else looks at this memory yet
+    if (
+        out.untyped_storage().is_shared() and out.is_contiguous()
+    ):  # a worker's batch to be: nobody else looks at this memory yet
         channels, height, width = first
         out.as_strided_(out.shape, (channels * height * width, 1, channels * width, channels))
         torch.stack(lying, out=out.permute(0, 2, 3, 1))
