@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from medimeta.learning.metrics import Scores as Scores
     from medimeta.learning.metrics import evaluate as evaluate
     from medimeta.loading.arrays import load_arrays as load_arrays
+    from medimeta.loading.datamodule import DataModule as DataModule
     from medimeta.loading.dataset import TaskDataset as TaskDataset
     from medimeta.loading.dataset import load as load
     from medimeta.loading.episodes import Episodes as Episodes
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ChannelStatistics": "medimeta.loading.statistics",
+    "DataModule": "medimeta.loading.datamodule",
     "DatasetCard": "medimeta.catalogue.schema",
     "Episodes": "medimeta.loading.episodes",
     "MedimetaError": "medimeta.errors",
