@@ -1,0 +1,184 @@
+"""Episodes of multi-label tasks: enough images with and without every label, and few in all."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from medimeta.loading.episode_draws import FEW
+from medimeta.loading.episode_subjects import divide, divisible
+
+Indices = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+CANDIDATES = 8  # times as many images as a label needs are drawn for it to choose from
+FEWEST = 32  # candidates for a label, however little it needs
+TRIES = 4  # supports that are drawn before subjects are put on two sides first
+UNITS = 256.0  # weights are whole numbers, so that sums, and with them ties, are the same on every machine
+TIES = 2.0**20  # random whole numbers below this decide between images that serve alike
+
+
+class LabelSampler:
+    """Draws support and query sets that have, of each label, enough images with it and without it.
+
+    Candidates are drawn at random: for each label from the images on its rarer side, and from all images. From them
+    always the image is taken that serves most open needs, those of rare labels counting more; in the end, what is not
+    needed after all is dropped. A small dataset is its own candidates.
+
+    Why candidates: the fewest images of a large dataset are always nearly the same few that have many labels. Chosen
+    among candidates, they are a little more, and differ from episode to episode.
+
+    Parameters
+    ----------
+    labels : ndarray of int64, shape (n, labels)
+        0 and 1.
+    subjects : ndarray of int64, shape (n,), optional
+        Counted from 0. Without them every image is a subject of its own.
+    """
+
+    def __init__(self, labels: Indices, subjects: Indices | None) -> None:
+        count, width = labels.shape
+        self._have = np.asfortranarray(labels, dtype=np.uint8)
+        self._known = subjects is not None
+        self._subjects = np.arange(count) if subjects is None else subjects
+        self._subject_count = int(self._subjects.max(initial=-1)) + 1
+        self.positives = self._have.sum(axis=0, dtype=np.int64)
+        self.negatives = count - self.positives
+        sides = np.concatenate([self.positives, self.negatives])
+        # The fourth root lies between counting needs alike and letting the rarest label decide alone; of the powers
+        # that were tried, it came nearest to the fewest possible.
+        self._weights = np.round(UNITS * np.sqrt(np.sqrt(count / np.maximum(sides, 1))))
+        rarer = [np.flatnonzero(self._have[:, label] == (2 * self.positives[label] <= count)) for label in range(width)]
+        self._rare_sizes = np.array([len(places) for places in rarer], dtype=np.int64)
+        self._rare_starts = np.cumsum(self._rare_sizes) - self._rare_sizes
+        self._rare = np.concatenate(rarer)
+
+    def problem(self, number: int, shots: int, queries: int) -> str | None:
+        """Say what a label has and needs, where that is too little; None where it is enough."""
+        with_it, without = int(self.positives[number]), int(self.negatives[number])
+        need = shots + queries
+        if min(with_it, without) < need:
+            return f"has {with_it:,} images with it and {without:,} without, needs {need:,} of each"
+        if not self._known:
+            return None
+        for side, words in ((1, "with it"), (0, "without it")):
+            each = np.unique(self._subjects[self._have[:, number] == side], return_counts=True)[1]
+            if not divisible(each, shots, queries):
+                return (
+                    f"has {each.sum():,} images {words} of {len(each):,} subjects, needs {shots:,} and {queries:,} "
+                    f"of different subjects"
+                )
+        return None
+
+    def draw(self, rng: np.random.Generator, shots: int, queries: int) -> tuple[Indices, Indices]:
+        """Draw the places of a support and a query set.
+
+        Raises
+        ------
+        NotDivisibleError
+            Labels share images or subjects in such a way that there is no episode; `column` counts the labels, first
+            the images with each, then those without.
+        """
+        for _ in range(TRIES):
+            support = self._cover(rng, shots, np.zeros(self._subject_count, dtype=bool))
+            if support is None:
+                break
+            taken = np.zeros(self._subject_count, dtype=bool)
+            taken[self._subjects[support]] = True
+            query = self._cover(rng, queries, taken)
+            if query is not None:
+                return support, query
+        supports = divide(rng, self._counts, shots, queries)
+        sets = self._cover(rng, shots, ~supports), self._cover(rng, queries, supports)
+        if sets[0] is None or sets[1] is None:
+            raise ValueError("a division leaves enough of everything")
+        return sets[0], sets[1]
+
+    def _cover(self, rng: np.random.Generator, need: int, barred: Mask) -> Indices | None:
+        """Choose images of subjects that are not barred; None where there are too few."""
+        pool = self._candidates(rng, need)
+        pool = pool[~barred[self._subjects[pool]]]
+        if not self._enough(pool, need):
+            pool = np.flatnonzero(~barred[self._subjects])
+            if not self._enough(pool, need):
+                return None
+        have = self._have[pool]
+        sides = np.concatenate([have, 1 - have], axis=1).astype(np.float64)
+        chosen = few_that_serve(sides, need, self._weights, np.floor(rng.random(len(pool)) * TIES))
+        return pool[chosen]
+
+    def _candidates(self, rng: np.random.Generator, need: int) -> Indices:
+        each = max(FEWEST, CANDIDATES * need)
+        count, width = self._have.shape
+        if count <= FEW * each:
+            return np.arange(count)
+        rare = (rng.random((width, each)) * self._rare_sizes[:, None]).astype(np.int64) + self._rare_starts[:, None]
+        anywhere = (rng.random(each) * count).astype(np.int64)
+        return np.unique(np.concatenate([self._rare[rare.ravel()], anywhere]))
+
+    def _enough(self, pool: Indices, need: int) -> bool:
+        have = self._have[pool].sum(axis=0, dtype=np.int64)
+        return bool(have.min() >= need and len(pool) - have.max() >= need)
+
+    @cached_property
+    def _counts(self) -> Indices:
+        """How many images each subject has with each label, and without."""
+        all_images = np.bincount(self._subjects, minlength=self._subject_count)
+        columns = [
+            np.bincount(self._subjects[column == 1], minlength=self._subject_count) for column in self._have.T
+        ]
+        return np.stack([*columns, *(all_images - column for column in columns)], axis=1)
+
+
+def few_that_serve(
+    sides: npt.NDArray[np.float64], need: int, weights: npt.NDArray[np.float64], ties: npt.NDArray[np.float64]
+) -> Indices:
+    """Choose few rows that have every column `need` times: always the row that serves most, then none in vain.
+
+    The greedy rule for set multicover: its result is at most a logarithm of the columns times the fewest possible
+    (Dobson, "Worst-case analysis of greedy heuristics for integer programming with nonnegative data", 1982).
+
+    Parameters
+    ----------
+    sides : ndarray of float64, shape (n, columns)
+        0 and 1; every column has at least `need` ones.
+    need : int
+        How often each column must be there.
+    weights : ndarray of float64, shape (columns,)
+        Whole numbers: what serving a column counts while it is needed.
+    ties : ndarray of float64, shape (n,)
+        Whole numbers below `TIES` that decide between rows that serve alike.
+
+    Returns
+    -------
+    ndarray of int64
+        The rows, in the order in which they were chosen.
+
+    Examples
+    --------
+    >>> sides = np.array([[1.0, 0], [0, 1], [1, 1]])
+    >>> few_that_serve(sides, 1, np.ones(2), np.zeros(3))
+    array([2])
+    """
+    lack = np.full(sides.shape[1], float(need))
+    weights, ties = weights * TIES, ties.copy()
+    chosen: list[int] = []
+    while True:
+        wanted = lack > 0
+        if not wanted.any():
+            break
+        best = int(np.argmax(sides @ (weights * wanted) + ties))
+        chosen.append(best)
+        lack -= sides[best]
+        ties[best] = -np.inf
+    kept = np.array(chosen, dtype=np.int64)
+    while True:
+        spare = lack < 0
+        vain = (sides[kept] <= spare).all(axis=1)  # every column that the row has is there once more than needed
+        if not vain.any():
+            return kept
+        first = int(np.argmax(vain))
+        lack += sides[kept[first]]
+        kept = np.delete(kept, first)
