@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from medimeta.loading.episode_draws import FEW
 from medimeta.loading.episode_subjects import divide, divisible
 
 Indices = npt.NDArray[np.int64]
@@ -16,8 +15,9 @@ Mask = npt.NDArray[np.bool_]
 CANDIDATES = 8  # times as many images as a label needs are drawn for it to choose from
 FEWEST = 32  # candidates for a label, however little it needs
 TRIES = 4  # supports that are drawn before subjects are put on two sides first
-UNITS = 256.0  # weights are whole numbers, so that sums, and with them ties, are the same on every machine
-TIES = 2.0**20  # random whole numbers below this decide between images that serve alike
+UNITS = 256  # weights are whole numbers, so that sums, and with them ties, are the same on every machine
+TIES = 2**20  # random whole numbers below this decide between images that serve alike
+TAKEN = -(2**62)  # worth of an image that is chosen already
 
 
 class LabelSampler:
@@ -39,32 +39,33 @@ class LabelSampler:
     """
 
     def __init__(self, labels: Indices, subjects: Indices | None) -> None:
-        count, width = labels.shape
-        self._have = np.asfortranarray(labels, dtype=np.uint8)
+        count = len(labels)
+        have = labels.astype(np.uint8)
+        self._sides = np.concatenate([have, 1 - have], axis=1)  # with each label, then without it
+        self._labels = labels.shape[1]
         self._known = subjects is not None
         self._subjects = np.arange(count) if subjects is None else subjects
         self._subject_count = int(self._subjects.max(initial=-1)) + 1
-        self.positives = self._have.sum(axis=0, dtype=np.int64)
-        self.negatives = count - self.positives
-        sides = np.concatenate([self.positives, self.negatives])
+        self._sizes = self._sides.sum(axis=0, dtype=np.int64)
         # The fourth root lies between counting needs alike and letting the rarest label decide alone; of the powers
         # that were tried, it came nearest to the fewest possible.
-        self._weights = np.round(UNITS * np.sqrt(np.sqrt(count / np.maximum(sides, 1))))
-        rarer = [np.flatnonzero(self._have[:, label] == (2 * self.positives[label] <= count)) for label in range(width)]
-        self._rare_sizes = np.array([len(places) for places in rarer], dtype=np.int64)
+        self._weights = np.round(UNITS * np.sqrt(np.sqrt(count / np.maximum(self._sizes, 1)))).astype(np.int64)
+        with_it, without = self._sizes[: self._labels], self._sizes[self._labels :]
+        rarer = np.arange(self._labels) + self._labels * (without < with_it)
+        self._rare_sizes = self._sizes[rarer]
         self._rare_starts = np.cumsum(self._rare_sizes) - self._rare_sizes
-        self._rare = np.concatenate(rarer)
+        self._rare = np.concatenate([np.flatnonzero(self._sides[:, side]) for side in rarer])
 
     def problem(self, number: int, shots: int, queries: int) -> str | None:
         """Say what a label has and needs, where that is too little; None where it is enough."""
-        with_it, without = int(self.positives[number]), int(self.negatives[number])
+        with_it, without = int(self._sizes[number]), int(self._sizes[number + self._labels])
         need = shots + queries
         if min(with_it, without) < need:
             return f"has {with_it:,} images with it and {without:,} without, needs {need:,} of each"
         if not self._known:
             return None
-        for side, words in ((1, "with it"), (0, "without it")):
-            each = np.unique(self._subjects[self._have[:, number] == side], return_counts=True)[1]
+        for side, words in ((number, "with it"), (number + self._labels, "without it")):
+            each = np.unique(self._subjects[self._sides[:, side] == 1], return_counts=True)[1]
             if not divisible(each, shots, queries):
                 return (
                     f"has {each.sum():,} images {words} of {len(each):,} subjects, needs {shots:,} and {queries:,} "
@@ -100,41 +101,36 @@ class LabelSampler:
         """Choose images of subjects that are not barred; None where there are too few."""
         pool = self._candidates(rng, need)
         pool = pool[~barred[self._subjects[pool]]]
-        if not self._enough(pool, need):
-            pool = np.flatnonzero(~barred[self._subjects])
-            if not self._enough(pool, need):
-                return None
-        have = self._have[pool]
-        sides = np.concatenate([have, 1 - have], axis=1).astype(np.float64)
-        chosen = few_that_serve(sides, need, self._weights, np.floor(rng.random(len(pool)) * TIES))
-        return pool[chosen]
+        chosen = self._few(rng, pool, need)
+        if chosen is None:
+            chosen = self._few(rng, np.flatnonzero(~barred[self._subjects]), need)
+        return chosen
+
+    def _few(self, rng: np.random.Generator, pool: Indices, need: int) -> Indices | None:
+        ties = (rng.random(len(pool)) * TIES).astype(np.int64)
+        chosen = few_that_serve(self._sides[pool], need, self._weights, ties)
+        return None if chosen is None else pool[chosen]
 
     def _candidates(self, rng: np.random.Generator, need: int) -> Indices:
         each = max(FEWEST, CANDIDATES * need)
-        count, width = self._have.shape
-        if count <= FEW * each:
+        count = len(self._sides)
+        if count <= each * (self._labels + 1):
             return np.arange(count)
-        rare = (rng.random((width, each)) * self._rare_sizes[:, None]).astype(np.int64) + self._rare_starts[:, None]
+        shares = rng.random((self._labels, each)) * self._rare_sizes[:, None]
+        rare = self._rare[shares.astype(np.int64) + self._rare_starts[:, None]]
         anywhere = (rng.random(each) * count).astype(np.int64)
-        return np.unique(np.concatenate([self._rare[rare.ravel()], anywhere]))
-
-    def _enough(self, pool: Indices, need: int) -> bool:
-        have = self._have[pool].sum(axis=0, dtype=np.int64)
-        return bool(have.min() >= need and len(pool) - have.max() >= need)
+        pool = np.concatenate([rare.ravel(), anywhere])
+        pool.sort()
+        return pool[np.concatenate([[True], pool[1:] != pool[:-1]])]
 
     @cached_property
     def _counts(self) -> Indices:
         """How many images each subject has with each label, and without."""
-        all_images = np.bincount(self._subjects, minlength=self._subject_count)
-        columns = [
-            np.bincount(self._subjects[column == 1], minlength=self._subject_count) for column in self._have.T
-        ]
-        return np.stack([*columns, *(all_images - column for column in columns)], axis=1)
+        columns = [np.bincount(self._subjects[side == 1], minlength=self._subject_count) for side in self._sides.T]
+        return np.stack(columns, axis=1)
 
 
-def few_that_serve(
-    sides: npt.NDArray[np.float64], need: int, weights: npt.NDArray[np.float64], ties: npt.NDArray[np.float64]
-) -> Indices:
+def few_that_serve(sides: Indices, need: int, weights: Indices, ties: Indices) -> Indices | None:
     """Choose few rows that have every column `need` times: always the row that serves most, then none in vain.
 
     The greedy rule for set multicover: its result is at most a logarithm of the columns times the fewest possible
@@ -142,37 +138,45 @@ def few_that_serve(
 
     Parameters
     ----------
-    sides : ndarray of float64, shape (n, columns)
-        0 and 1; every column has at least `need` ones.
+    sides : ndarray of uint8, shape (n, columns)
+        0 and 1.
     need : int
         How often each column must be there.
-    weights : ndarray of float64, shape (columns,)
-        Whole numbers: what serving a column counts while it is needed.
-    ties : ndarray of float64, shape (n,)
-        Whole numbers below `TIES` that decide between rows that serve alike.
+    weights : ndarray of int64, shape (columns,)
+        What serving a column counts while it is needed.
+    ties : ndarray of int64, shape (n,)
+        Numbers below `TIES` that decide between rows that serve alike.
 
     Returns
     -------
-    ndarray of int64
-        The rows, in the order in which they were chosen.
+    ndarray of int64, or None
+        The rows, in the order in which they were chosen; None where a column has too few ones.
 
     Examples
     --------
-    >>> sides = np.array([[1.0, 0], [0, 1], [1, 1]])
-    >>> few_that_serve(sides, 1, np.ones(2), np.zeros(3))
+    >>> sides = np.array([[1, 0], [0, 1], [1, 1]], np.uint8)
+    >>> few_that_serve(sides, 1, np.array([1, 1]), np.zeros(3, int))
     array([2])
     """
-    lack = np.full(sides.shape[1], float(need))
-    weights, ties = weights * TIES, ties.copy()
+    serves = np.multiply(sides.T, (weights * TIES)[:, None], order="C")
+    worth = serves.sum(axis=0) + ties
+    if not len(sides):
+        return None
+    lack = np.full(sides.shape[1], need)
     chosen: list[int] = []
-    while True:
-        wanted = lack > 0
-        if not wanted.any():
-            break
-        best = int(np.argmax(sides @ (weights * wanted) + ties))
+    open_columns = sides.shape[1]
+    while open_columns:
+        best = int(worth.argmax())
+        if worth[best] < TIES:  # nothing is left that serves
+            return None
+        worth[best] = TAKEN
         chosen.append(best)
-        lack -= sides[best]
-        ties[best] = -np.inf
+        row = sides[best]
+        lack -= row
+        (closed,) = ((lack == 0) & (row == 1)).nonzero()  # what is there often enough from now on serves no more
+        for column in closed.tolist():
+            worth -= serves[column]
+        open_columns -= len(closed)
     kept = np.array(chosen, dtype=np.int64)
     while True:
         spare = lack < 0
