@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from medimeta.loading.arrays import load_arrays as load_arrays
     from medimeta.loading.dataset import TaskDataset as TaskDataset
     from medimeta.loading.dataset import load as load
+    from medimeta.loading.episode import Episode as Episode
+    from medimeta.loading.episode_files import load_episodes as load_episodes
     from medimeta.loading.episodes import Episodes as Episodes
     from medimeta.loading.loader import loader as loader
     from medimeta.store.verify import verify as verify
 
 _HOMES = {
     "DatasetCard": "medimeta.catalogue.schema",
+    "Episode": "medimeta.loading.episode",
     "Episodes": "medimeta.loading.episodes",
     "MedimetaError": "medimeta.errors",
     "Scores": "medimeta.learning.metrics",
@@ -44,6 +47,7 @@ _HOMES = {
     "evaluate": "medimeta.learning.metrics",
     "load": "medimeta.loading.dataset",
     "load_arrays": "medimeta.loading.arrays",
+    "load_episodes": "medimeta.loading.episode_files",
     "loader": "medimeta.loading.loader",
     "plan_build": "medimeta.building.dry_run",
     "task": "medimeta.catalogue.lookup",

@@ -100,6 +100,14 @@ class DamagedStoreError(StoreError, ValueError):
     """A built dataset is not whole: verification found problems."""
 
 
+class EpisodeFileError(MedimetaError, OSError, ValueError):
+    """A file of episodes does not read, or was made for other data."""
+
+
+class EpisodeFileNotFoundError(EpisodeFileError, FileNotFoundError):
+    """There is no such file of episodes."""
+
+
 class WeightsError(MedimetaError, ValueError):
     """Pre-trained weights cannot be had, or do not fit the backbone."""
 

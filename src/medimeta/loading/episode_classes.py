@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medimeta.loading.episode_draws import distinct
-from medimeta.loading.episode_subjects import divide, divisible
+from medimeta.loading.episode_subjects import divide, divisible, largest
 
 Indices = npt.NDArray[np.int64]
 
@@ -45,17 +45,23 @@ class ClassSampler:
         """Return the places of a class."""
         return self._order[self._starts[number] : self._starts[number] + self.sizes[number]]
 
+    def have(self, number: int) -> str:
+        """Say what a class has, in words."""
+        size = f"has {int(self.sizes[number]):,} images"
+        return f"{size} of {len(self._of_each_subject(number)):,} subjects" if self._known else size
+
     def problem(self, number: int, shots: int, queries: int) -> str | None:
         """Say what a class has and needs, where that is too little; None where it is enough."""
         size, need = int(self.sizes[number]), shots + queries
         if size < need:
             return f"has {size:,} images, needs {need:,}"
-        if not self._known:
-            return None
-        each = np.unique(self._subjects[self.places(number)], return_counts=True)[1]
-        if divisible(each, shots, queries):
-            return None
-        return f"has {size:,} images of {len(each):,} subjects, needs {shots:,} and {queries:,} of different subjects"
+        many = not self._known or size >= need + self._largest - 1  # then no subject is in the way
+        if not many and not divisible(self._of_each_subject(number), shots, queries):
+            return f"{self.have(number)}, needs {shots:,} and {queries:,} of different subjects"
+        return None
+
+    def _of_each_subject(self, number: int) -> Indices:
+        return np.unique(self._subjects[self.places(number)], return_counts=True)[1]
 
     def draw(self, rng: np.random.Generator, chosen: Indices, shots: int, queries: int) -> tuple[Indices, Indices]:
         """Draw the places of a support and a query set over some classes.
@@ -87,7 +93,7 @@ class ClassSampler:
     def _of_others(
         self, rng: np.random.Generator, chosen: Indices, supporting: Indices, query: Indices
     ) -> Indices | None:
-        """Draw those classes of a query set again that have a subject of the support set; None where it has too many."""
+        """Draw again those classes of a query set that have a supporting subject; None if too few images are left."""
         subjects, count = self._subjects, query.shape[1]
         taken = np.zeros(self._subject_count, dtype=bool)
         taken[supporting] = True
@@ -108,6 +114,10 @@ class ClassSampler:
     def _from_side(self, rng: np.random.Generator, chosen: Indices, side: npt.NDArray[np.bool_], count: int) -> Indices:
         pools = [places[side[self._subjects[places]]] for places in map(self.places, chosen)]
         return np.concatenate([pool[distinct(rng, np.array([len(pool)]), count)[0]] for pool in pools])
+
+    @cached_property
+    def _largest(self) -> int:
+        return largest(self._subjects)
 
     @cached_property
     def _counts(self) -> Indices:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from medimeta.loading.episode_subjects import divide, divisible
+from medimeta.loading.episode_subjects import divide, divisible, largest
 
 Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -56,22 +56,25 @@ class LabelSampler:
         self._rare_starts = np.cumsum(self._rare_sizes) - self._rare_sizes
         self._rare = np.concatenate([np.flatnonzero(self._sides[:, side]) for side in rarer])
 
+    def have(self, side: int) -> str:
+        """Say in words what there is of a side: the images with a label, or, from the number of labels on, without."""
+        words = f"has {int(self._sizes[side]):,} images {'with' if side < self._labels else 'without'} it"
+        return f"{words} of {len(self._of_each_subject(side)):,} subjects" if self._known else words
+
     def problem(self, number: int, shots: int, queries: int) -> str | None:
         """Say what a label has and needs, where that is too little; None where it is enough."""
-        with_it, without = int(self._sizes[number]), int(self._sizes[number + self._labels])
-        need = shots + queries
+        sides, need = (number, number + self._labels), shots + queries
+        with_it, without = (int(self._sizes[side]) for side in sides)
         if min(with_it, without) < need:
             return f"has {with_it:,} images with it and {without:,} without, needs {need:,} of each"
-        if not self._known:
-            return None
-        for side, words in ((number, "with it"), (number + self._labels, "without it")):
-            each = np.unique(self._subjects[self._sides[:, side] == 1], return_counts=True)[1]
-            if not divisible(each, shots, queries):
-                return (
-                    f"has {each.sum():,} images {words} of {len(each):,} subjects, needs {shots:,} and {queries:,} "
-                    f"of different subjects"
-                )
+        if self._known and min(with_it, without) < need + self._largest - 1:  # else no subject is in the way
+            for side in sides:
+                if not divisible(self._of_each_subject(side), shots, queries):
+                    return f"{self.have(side)}, needs {shots:,} and {queries:,} of different subjects"
         return None
+
+    def _of_each_subject(self, side: int) -> Indices:
+        return np.unique(self._subjects[self._sides[:, side] == 1], return_counts=True)[1]
 
     def draw(self, rng: np.random.Generator, shots: int, queries: int) -> tuple[Indices, Indices]:
         """Draw the places of a support and a query set.
@@ -122,6 +125,10 @@ class LabelSampler:
         pool = np.concatenate([rare.ravel(), anywhere])
         pool.sort()
         return pool[np.concatenate([[True], pool[1:] != pool[:-1]])]
+
+    @cached_property
+    def _largest(self) -> int:
+        return largest(self._subjects)
 
     @cached_property
     def _counts(self) -> Indices:

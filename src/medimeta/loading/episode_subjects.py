@@ -1,17 +1,16 @@
-"""Subjects on two sides: a division that leaves enough images of every class for support and for query, if there is one."""
+"""Subjects on two sides: a division that leaves enough images of every class on both, if there is one."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from medimeta.errors import UsageError
 from medimeta.loading.dataset import TaskDataset
 
 Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-STEPS = (500, 2_000, 20_000)  # of each search; a new one starts with other random choices
+STEPS = (300, 1_000, 5_000)  # of each search; a new one starts with other random choices
 SUPPORT, QUERY = 0, 1
 
 
@@ -32,20 +31,19 @@ class NotDivisibleError(Exception):
 
 
 def subject_codes(dataset: TaskDataset) -> Indices | None:
-    """Return the subject of each sample, counted from 0, or None where none is known.
-
-    A sample whose subject is not known (a negative code) is a subject of its own.
-    """
-    codes = dataset.subjects()
-    if codes is None:
+    """Return the subject of each sample, as numbers from 0 to at most how many samples there are; None if unknown."""
+    subjects = getattr(dataset, "subjects", None)
+    codes: Indices | None = subjects() if subjects is not None else None
+    if codes is None or not len(codes):
         return None
-    if codes.shape != (len(dataset),):
-        raise UsageError(f"subjects of {len(dataset)} samples must be as many, got an array of shape {codes.shape}.")
-    unknown = codes < 0
-    if unknown.any():
-        codes = np.where(unknown, codes.max() + 1 + np.arange(len(codes)), codes)
-    known: Indices = np.unique(codes, return_inverse=True)[1].reshape(-1)
-    return known
+    if codes.min() < 0 or codes.max() >= len(codes):
+        codes = np.unique(codes, return_inverse=True)[1].reshape(-1)
+    return codes
+
+
+def largest(subjects: Indices) -> int:
+    """Return how many images the subject with most images has."""
+    return int(np.bincount(subjects).max(initial=0))
 
 
 def divisible(sizes: Indices, shots: int, queries: int) -> bool:
