@@ -182,10 +182,10 @@ def load_episodes(path: str | os.PathLike[str], dataset: TaskDataset) -> SavedEp
     document = read_document(file)
     _check_header(file, document, dataset, task)
     reader = _Reader(dataset, task, document["settings"])
-    episodes = [reader.episode(number, row) for number, row in enumerate(document["episodes"])]
+    episodes = reader.episodes(document["episodes"])
     if reader.problems:
         raise problems_error(EpisodeFileError, f"{file}: cannot be used.", reader.problems, "Save the episodes again.")
-    return SavedEpisodes(dataset, task, document["settings"], [episode for episode in episodes if episode is not None])
+    return SavedEpisodes(dataset, task, document["settings"], episodes)
 
 
 def _check_header(file: Path, document: dict[str, Any], dataset: TaskDataset, task: TaskCard) -> None:
@@ -231,6 +231,10 @@ def _check_header(file: Path, document: dict[str, Any], dataset: TaskDataset, ta
         )
 
 
+class _WrongError(Exception):
+    """What is wrong with an episode of a file, and where."""
+
+
 class _Reader:
     """Turns rows of a file into episodes, and collects what is wrong with them."""
 
@@ -242,52 +246,55 @@ class _Reader:
         self._places[dataset.indices] = np.arange(len(dataset))
         self._subjects = subject_codes(dataset) if settings.get("disjoint_subjects") is True else None
 
-    def episode(self, number: int, row: Any) -> Episode | None:
-        """Return an episode, or None where something is wrong with it."""
-        place = f"episodes[{number}]"
+    def episodes(self, rows: list[Any]) -> list[Episode]:
+        """Return the episodes that nothing is wrong with."""
+        found = []
+        for number, row in enumerate(rows):
+            try:
+                found.append(self._episode(f"episodes[{number}]", row))
+            except _WrongError as wrong:
+                self.problems.append(str(wrong))
+        return found
+
+    def _episode(self, place: str, row: Any) -> Episode:
         if not isinstance(row, dict) or set(row) != set(COLUMNS):
-            return self._wrong(f"{place}: expected an object of {', '.join(COLUMNS)}, got {_short(row)}")
+            raise _WrongError(f"{place}: expected an object of {', '.join(COLUMNS)}, got {_short(row)}")
         classes = row["classes"]
         if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
-            return self._wrong(f"{place}.classes: expected a list of names, got {_short(classes)}")
+            raise _WrongError(f"{place}.classes: expected a list of names, got {_short(classes)}")
         if strange := [name for name in classes if name not in self._task.classes]:
-            return self._wrong(f"{place}.classes: {self._task.id} has no label {_short(strange[0])}")
+            raise _WrongError(f"{place}.classes: {self._task.id} has no label {_short(strange[0])}")
         if len(set(classes)) < len(classes):
-            return self._wrong(f"{place}.classes: names a label twice")
+            raise _WrongError(f"{place}.classes: names a label twice")
         support, query = (self._samples(f"{place}.{name}", row[name], tuple(classes)) for name in ("support", "query"))
-        if support is None or query is None:
-            return None
         if both := set(row["support"]) & set(row["query"]):
-            return self._wrong(f"{place}: sample {min(both)} is in the support and in the query set")
+            raise _WrongError(f"{place}: sample {min(both)} is in the support and in the query set")
         if self._subjects is not None and np.isin(self._subjects[query], self._subjects[support]).any():
-            return self._wrong(f"{place}: a subject is in the support and in the query set")
+            raise _WrongError(f"{place}: a subject is in the support and in the query set")
         return Episode(self._dataset, support, query, tuple(classes))
 
-    def _samples(self, place: str, samples: Any, classes: tuple[str, ...]) -> Indices | None:
+    def _samples(self, place: str, samples: Any, classes: tuple[str, ...]) -> Indices:
         if not isinstance(samples, list) or not samples:
-            return self._wrong(f"{place}: expected a list of samples, got {_short(samples)}")
+            raise _WrongError(f"{place}: expected a list of samples, got {_short(samples)}")
         if strange := [at for at, sample in enumerate(samples) if type(sample) is not int]:
-            return self._wrong(f"{place}[{strange[0]}]: expected a whole number, got {_short(samples[strange[0]])}")
+            raise _WrongError(f"{place}[{strange[0]}]: expected a whole number, got {_short(samples[strange[0]])}")
         if outside := [at for at, sample in enumerate(samples) if not 0 <= sample < len(self._places)]:
-            return self._wrong(
+            raise _WrongError(
                 f"{place}[{outside[0]}]: sample {_short(samples[outside[0]])} is out of range; "
                 f"there are {len(self._places):,}"
             )
         if len(set(samples)) < len(samples):
-            return self._wrong(f"{place}: names a sample twice")
-        places = self._places[samples]
+            raise _WrongError(f"{place}: names a sample twice")
+        places: Indices = self._places[samples]
         if (places < 0).any():
             absent = int(np.argmax(places < 0))
-            return self._wrong(f"{place}[{absent}]: sample {samples[absent]} is not among those of the dataset")
+            raise _WrongError(f"{place}[{absent}]: sample {samples[absent]} is not among those of the dataset")
         if self._task.target is not TaskTarget.MULTILABEL and isinstance(self._labels, np.ndarray):
             other = episode_labels(self._task, self._labels[places], classes) < 0
             if other.any():
                 at = int(np.argmax(other))
-                return self._wrong(f"{place}[{at}]: sample {samples[at]} is of none of the episode's classes")
+                raise _WrongError(f"{place}[{at}]: sample {samples[at]} is of none of the episode's classes")
         return places
-
-    def _wrong(self, problem: str) -> None:
-        self.problems.append(problem)
 
 
 def _short(value: Any) -> str:

@@ -124,7 +124,8 @@ class LabelSampler:
         anywhere = (rng.random(each) * count).astype(np.int64)
         pool = np.concatenate([rare.ravel(), anywhere])
         pool.sort()
-        return pool[np.concatenate([[True], pool[1:] != pool[:-1]])]
+        once: Indices = pool[np.concatenate([[True], pool[1:] != pool[:-1]])]
+        return once
 
     @cached_property
     def _largest(self) -> int:

@@ -97,17 +97,17 @@ def divide(rng: np.random.Generator, counts: Indices, shots: int, queries: int) 
     >>> bool(support[0]) != bool(support[1]) == bool(support[2])
     True
     """
-    for steps in STEPS:
-        found = _search(rng, counts, np.array([[shots], [queries]]), steps)
-        if isinstance(found, NotDivisibleError):
-            if found.proven:
-                break
-            continue
-        return found
-    raise found
+    need = np.array([[shots], [queries]])
+    for steps in STEPS[:-1]:
+        try:
+            return _search(rng, counts, need, steps)
+        except NotDivisibleError as error:
+            if error.proven:
+                raise
+    return _search(rng, counts, need, STEPS[-1])
 
 
-def _search(rng: np.random.Generator, counts: Indices, need: Indices, steps: int) -> Mask | NotDivisibleError:
+def _search(rng: np.random.Generator, counts: Indices, need: Indices, steps: int) -> Mask:
     side = np.full(len(counts), -1, dtype=np.int8)
     have = np.zeros((2, counts.shape[1]), dtype=np.int64)
     free = counts.sum(axis=0)
@@ -134,7 +134,8 @@ def _search(rng: np.random.Generator, counts: Indices, need: Indices, steps: int
             open_columns = lack.any(axis=0)
             if not open_columns.any():
                 undecided = rng.random(len(side)) * need.sum() < need[SUPPORT]
-                return np.where(side < 0, undecided, side == SUPPORT)
+                supports: Mask = np.where(side < 0, undecided, side == SUPPORT)
+                return supports
             # The class with least to spare comes first; of its subjects, one with more images is more likely.
             column = int(np.argmin(np.where(open_columns, spare, np.iinfo(np.int64).max)))
             lacking = np.flatnonzero(lack[:, column])
@@ -147,7 +148,7 @@ def _search(rng: np.random.Generator, counts: Indices, need: Indices, steps: int
         while trail and not trail[-1][2]:
             undo()
         if not trail:
-            return NotDivisibleError(int(np.argmax(failed)), proven=True)
+            raise NotDivisibleError(int(np.argmax(failed)), proven=True)
         subject, where, _ = undo()
         put(subject, 1 - where, other=False)
-    return NotDivisibleError(int(np.argmax(failed)), proven=False)
+    raise NotDivisibleError(int(np.argmax(failed)), proven=False)
