@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medimeta.loading.episode_draws import distinct
-from medimeta.loading.episode_subjects import divide, divisible, largest
+from medimeta.loading.episode_subjects import OF_SUBJECTS, divide, divisible, largest
 
 Indices = npt.NDArray[np.int64]
 
@@ -48,7 +48,10 @@ class ClassSampler:
     def have(self, number: int) -> str:
         """Say what a class has, in words."""
         size = f"has {int(self.sizes[number]):,} images"
-        return f"{size} of {len(self._of_each_subject(number)):,} subjects" if self._known else size
+        if not self._known:
+            return size
+        subjects = len(self._of_each_subject(number))
+        return f"{size} of {subjects:,} subject{'' if subjects == 1 else 's'}"
 
     def problem(self, number: int, shots: int, queries: int) -> str | None:
         """Say what a class has and needs, where that is too little; None where it is enough."""
@@ -57,7 +60,7 @@ class ClassSampler:
             return f"has {size:,} images, needs {need:,}"
         many = not self._known or size >= need + self._largest - 1  # then no subject is in the way
         if not many and not divisible(self._of_each_subject(number), shots, queries):
-            return f"{self.have(number)}, needs {shots:,} and {queries:,} of different subjects"
+            return f"{self.have(number)}, needs {shots:,} and {queries:,} {OF_SUBJECTS}"
         return None
 
     def _of_each_subject(self, number: int) -> Indices:

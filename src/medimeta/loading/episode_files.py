@@ -196,7 +196,7 @@ def _check_header(file: Path, document: dict[str, Any], dataset: TaskDataset, ta
     if type(version) is not int or version != VERSION:
         newer = type(version) is int and version > VERSION
         raise EpisodeFileError(
-            f"{file}: has version {version!r}, this version of medimeta reads {VERSION}."
+            f"{file}: has version {_short(version)}, this version of medimeta reads {VERSION}."
             + (" Upgrade medimeta." if newer else "")
         )
     names = [field.name for field in fields(DataFingerprint)]
@@ -222,7 +222,7 @@ def _check_header(file: Path, document: dict[str, Any], dataset: TaskDataset, ta
     if problems or not isinstance(prints, dict):
         raise problems_error(EpisodeFileError, f"{file}: cannot be used.", problems, "Save the episodes again.")
     if document["task"] != task.id:
-        raise EpisodeFileError(f"{file}: is of the task {document['task']!r}, but the dataset is of {task.id!r}.")
+        raise EpisodeFileError(f"{file}: is of the task {_short(document['task'])}, but the dataset is of {task.id!r}.")
     differing = DataFingerprint(*(prints[name] for name in names)).differences(fingerprint(dataset, task))
     if differing:
         raise EpisodeFileError(
@@ -303,5 +303,7 @@ def _short(value: Any) -> str:
         return "a number of hundreds of digits"
     if value is None:
         return "nothing"
-    text = repr(value[:5] if isinstance(value, list | str) else list(value)[:5] if isinstance(value, dict) else value)
+    if isinstance(value, list | dict):
+        value = list(value)[:5]
+    text = repr(value[:60] if isinstance(value, str) else value)
     return text if len(text) <= 60 else text[:57] + "..."

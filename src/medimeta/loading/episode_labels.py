@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from medimeta.loading.episode_subjects import divide, divisible, largest
+from medimeta.loading.episode_subjects import OF_SUBJECTS, divide, divisible, largest
 
 Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -59,7 +59,10 @@ class LabelSampler:
     def have(self, side: int) -> str:
         """Say in words what there is of a side: the images with a label, or, from the number of labels on, without."""
         words = f"has {int(self._sizes[side]):,} images {'with' if side < self._labels else 'without'} it"
-        return f"{words} of {len(self._of_each_subject(side)):,} subjects" if self._known else words
+        if not self._known:
+            return words
+        subjects = len(self._of_each_subject(side))
+        return f"{words} of {subjects:,} subject{'' if subjects == 1 else 's'}"
 
     def problem(self, number: int, shots: int, queries: int) -> str | None:
         """Say what a label has and needs, where that is too little; None where it is enough."""
@@ -70,7 +73,7 @@ class LabelSampler:
         if self._known and min(with_it, without) < need + self._largest - 1:  # else no subject is in the way
             for side in sides:
                 if not divisible(self._of_each_subject(side), shots, queries):
-                    return f"{self.have(side)}, needs {shots:,} and {queries:,} of different subjects"
+                    return f"{self.have(side)}, needs {shots:,} and {queries:,} {OF_SUBJECTS}"
         return None
 
     def _of_each_subject(self, side: int) -> Indices:

@@ -12,6 +12,7 @@ Mask = npt.NDArray[np.bool_]
 
 STEPS = (300, 1_000, 5_000)  # of each search; a new one starts with other random choices
 SUPPORT, QUERY = 0, 1
+OF_SUBJECTS = "of different subjects"  # so end messages about too few subjects
 
 
 class NotDivisibleError(Exception):

@@ -16,7 +16,7 @@ from medimeta.loading.episode_data import digest
 from medimeta.loading.episode_draws import EpisodeStreams, between, some_of
 from medimeta.loading.episode_files import EpisodeSequence
 from medimeta.loading.episode_labels import LabelSampler
-from medimeta.loading.episode_subjects import NotDivisibleError, subject_codes
+from medimeta.loading.episode_subjects import OF_SUBJECTS, NotDivisibleError, subject_codes
 
 Range = int | tuple[int, int]
 
@@ -103,7 +103,9 @@ class Episodes(EpisodeSequence):
         self.queries, self.length = _whole("queries", queries), _whole("length", length)
         self.seed = _whole("seed", seed, least=None)
         self.min_samples = None if min_samples is None else _whole("min_samples", min_samples)
-        self.disjoint_subjects = disjoint_subjects
+        if not isinstance(disjoint_subjects, bool | np.bool_):
+            raise UsageError(f"disjoint_subjects must be True or False, got {disjoint_subjects!r}.")
+        self.disjoint_subjects = bool(disjoint_subjects)
         self._multilabel = self.task.target is TaskTarget.MULTILABEL
         labels = dataset.class_indices()
         subjects = subject_codes(dataset) if disjoint_subjects else None
@@ -208,13 +210,18 @@ class Episodes(EpisodeSequence):
         found = [self._sampler.problem(number, shots, self.queries) for number in numbers]
         poor = [f"{name}: {problem}" for name, problem in zip(self.classes, found, strict=True) if problem]
         if poor:
-            need = shots + self.queries
+            of_subjects = sum(problem.endswith(OF_SUBJECTS) for problem in poor)
+            need, way_out = shots + self.queries, ["Ask for fewer."]
+            if of_subjects < len(poor):
+                way_out.append(f"With min_samples={need} what has fewer than {need} images is left out.")
+            if of_subjects:
+                way_out.append(SUBJECTS_WAY_OUT)
+            what = "images or subjects" if of_subjects else "images"
             raise problems_error(
                 UsageError,
-                f"{self.task.id}: too few images for episodes of {shots} shots and {self.queries} queries:",
+                f"{self.task.id}: too few {what} for episodes of {shots} shots and {self.queries} queries:",
                 poor,
-                f"Ask for fewer, or pass min_samples={need} to leave out what has fewer than {need} images."
-                + (f" {SUBJECTS_WAY_OUT}" if self.subjects_known else ""),
+                " ".join(way_out),
             )
 
     def _check_division(self) -> None:
