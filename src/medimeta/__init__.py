@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from medimeta.loading.datamodule import DataModule as DataModule
     from medimeta.loading.dataset import TaskDataset as TaskDataset
     from medimeta.loading.dataset import load as load
+    from medimeta.loading.episode import Episode as Episode
+    from medimeta.loading.episode_files import load_episodes as load_episodes
     from medimeta.loading.episodes import Episodes as Episodes
     from medimeta.loading.loader import loader as loader
     from medimeta.loading.normalize import Normalize as Normalize
@@ -39,6 +41,7 @@ _HOMES = {
     "ChannelStatistics": "medimeta.loading.statistics",
     "DataModule": "medimeta.loading.datamodule",
     "DatasetCard": "medimeta.catalogue.schema",
+    "Episode": "medimeta.loading.episode",
     "Episodes": "medimeta.loading.episodes",
     "MedimetaError": "medimeta.errors",
     "Normalize": "medimeta.loading.normalize",
@@ -53,6 +56,7 @@ _HOMES = {
     "evaluate": "medimeta.learning.metrics",
     "load": "medimeta.loading.dataset",
     "load_arrays": "medimeta.loading.arrays",
+    "load_episodes": "medimeta.loading.episode_files",
     "loader": "medimeta.loading.loader",
     "plan_build": "medimeta.building.dry_run",
     "pretraining_tasks": "medimeta.loading.pretraining",

@@ -13,6 +13,7 @@ EXTRA_OF = {
     "nibabel": "build",
     "openpyxl": "build",
     "distributed": "dask",
+    "pyarrow": "parquet",
     "torch": "torch",
     "timm": "train",
     "lightning": "train",

@@ -108,6 +108,14 @@ class ChangedStoreError(StoreError):
     """The files of a dataset are no longer those that were opened."""
 
 
+class EpisodeFileError(MedimetaError, OSError, ValueError):
+    """A file of episodes does not read, or was made for other data."""
+
+
+class EpisodeFileNotFoundError(EpisodeFileError, FileNotFoundError):
+    """There is no such file of episodes."""
+
+
 class WeightsError(MedimetaError, ValueError):
     """Pre-trained weights cannot be had, or do not fit the backbone."""
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from medimeta._version import __version__
-from medimeta.cli import benchmark, build, demo, list_datasets, new, show, stats, train, verify
+from medimeta.cli import benchmark, build, demo, episodes, list_datasets, new, show, stats, train, verify
 
 app = typer.Typer(
     name="medimeta",
@@ -45,6 +45,9 @@ app.command("train", epilog="Example: medimeta train 'bus/case category' --backb
 )
 app.command("benchmark", epilog="Example: medimeta benchmark --datasets bus,pbc --backbone resnet18,resnet50")(
     benchmark.command
+)
+app.command("episodes", epilog="Example: medimeta episodes 'oct/disease class' --shots 5 --out episodes.json")(
+    episodes.command
 )
 app.command("demo", epilog="Example: medimeta demo --source ~/Downloads --out demo")(demo.command)
 app.command("new", epilog="Example: medimeta new ~/my_cells --out my_cells.yaml")(new.command)
