@@ -211,9 +211,10 @@ def resolve_task(name: str, root: str | os.PathLike[str] | None = None) -> tuple
     """
     dataset, slash, task = name.partition("/")
     try:
-        stored = open_dataset(dataset, root)
+        folder = find_dataset(dataset, layout.default_root(root))
     except DatasetNotFoundError:
         if slash:
             default_catalogue().task(name)  # a wrong task name is the better message than a missing folder
         raise
+    stored = StoredDataset(folder)
     return stored, stored.info.task(task) if slash else None
