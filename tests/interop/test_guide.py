@@ -33,7 +33,7 @@ def test_the_example_of_packing_packs(release, tmp_path):
 
 @pytest.mark.released
 @pytest.mark.parametrize("code", [code for needs, code in BLOCKS if needs])
-def test_examples_with_torchcross_run(tiny_root, tmp_path, with_torchcross, code):
+def test_examples_with_torchcross_run(with_torchcross, tiny_root, tmp_path, code):
     (tmp_path / "data").symlink_to(tiny_root)
     (tmp_path / "example.py").write_text(code)
     with_torchcross.plain(tmp_path / "example.py", cwd=tmp_path)

@@ -2,23 +2,31 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import medimeta as mm
+from medimeta.errors import StoreError
+from medimeta.interop.released import MedIMeta
 from medimeta.interop.tiff import TiffDataset, pack
 from medimeta.store.images import ImageBlock
 
 
-def test_any_images_are_read_in_any_order(release):
-    for written in (release.grey, release.colour):
-        images = TiffDataset(written.folder).images
-        wanted = np.random.default_rng(1).integers(0, 40, 25)
-        out = np.empty((25, *images.shape[1:]), np.uint8)
-        assert np.array_equal(images.read(wanted), written.images[wanted])
-        assert images.read(wanted.tolist(), out) is out
-        assert np.array_equal(out, ImageBlock(written.folder / "images.hdf5").read(wanted))
-        assert np.array_equal(images.as_memory_map(), written.images)
-        assert images.read([]).shape == (0, *images.shape[1:])
+@given(st.lists(st.integers(0, 39), max_size=12), st.sampled_from(["grey", "colour"]))
+def test_any_images_are_read_in_any_order(release, wanted, name):
+    written = getattr(release, name)
+    images = TiffDataset(written.folder).images
+    assert np.array_equal(images.read(wanted), written.images[wanted])
+    out = np.empty((len(wanted), *images.shape[1:]), np.uint8)
+    assert images.read(np.array(wanted, np.int32), out) is out
+    assert np.array_equal(out, ImageBlock(written.folder / "images.hdf5").read(wanted))
+    pictures = MedIMeta(release.root, name, "kind", transform=np.asarray, use_hdf5=False).__getitems__(wanted)
+    assert all(np.array_equal(picture, image) for (picture, _), image in zip(pictures, out, strict=True))
+
+
+def test_all_images_come_at_once(release):
+    assert np.array_equal(TiffDataset(release.grey.folder).images.as_memory_map(), release.grey.images)
 
 
 def test_labels_and_splits_need_no_hdf5(own_release):
@@ -43,6 +51,17 @@ def test_packed_images_load_as_any(own_release):
         pack(own_release.folder)
 
 
+def test_a_disk_that_is_full_is_named(own_release, monkeypatch):
+    (own_release.folder / "images.hdf5").unlink()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("medimeta.interop.tiff.h5py.File", full)
+    with pytest.raises(StoreError, match=r"images.hdf5: cannot be written \(No space left on device\)"):
+        pack(own_release.folder)
+
+
 def test_every_gap_is_named(own_release):
     folder = own_release.folder / "images"
     for name in ("000003", "000039"):
@@ -50,7 +69,7 @@ def test_every_gap_is_named(own_release):
     (folder / "000040.tiff").write_bytes(b"")
     (folder / "Thumbs.db").write_bytes(b"")
     with pytest.raises(mm.MedimetaError) as caught:
-        pack(own_release.folder.parent / "colour")
+        TiffDataset(own_release.folder)
     for problem in ("images/000003.tiff is missing", "images/000039.tiff is missing", "000040.tiff is one more than"):
         assert problem in str(caught.value)
     assert len(caught.value.problems) == 3

@@ -1,6 +1,5 @@
 """The adapter for torchcross: what needs no torchcross here, the rest in an environment that has it."""
 
-import math
 import sys
 
 import numpy as np
@@ -49,39 +48,43 @@ def test_no_label_changes(release, task):
     assert np.array_equal(released_labels(card, labels).reshape(labels.shape), labels)
 
 
+@pytest.fixture(scope="module")
+def learned(with_torchcross, with_released, tiny_root):
+    """Run a step of training and an episode of each task, once for each way to come by the task."""
+    ways = {"adapter": with_torchcross, "class": with_torchcross, "released": with_released}
+    return {way: run("learn.py", way, tiny_root, *TASKS) for way, run in ways.items()}
+
+
 @pytest.mark.released
 @pytest.mark.parametrize("way", ["adapter", "class"])
-def test_models_learn_and_episodes_are_drawn(tiny_root, with_torchcross, way):
-    seen = with_torchcross("learn.py", way, tiny_root, *TASKS)
-    for name, (classes, label, support, query) in TASKS.items():
-        found = seen[name]
-        [loss] = found["losses"]
-        assert math.isfinite(loss)
-        assert 0 < loss < 3
-        assert found["changed"] > 5
-        episode = found["episode"]
-        assert len(episode["classes"]) == classes
-        assert math.isfinite(episode["loss"])
-        channels = mm.load(name, root=tiny_root).channels
-        assert episode["shape"] == [channels, 32, 32]
-        assert found["batch"] == [["torch.float32", [4, channels, 32, 32]], ["torch.int64", [4, *label]]]
-        if support is not None:
-            assert (episode["support"], episode["query"]) == (support, query)
-        else:
-            for part, shots in zip(map(np.array, episode["labels"]), (2, 3), strict=True):
-                assert (part.sum(axis=0) >= shots).all()
-        print(name, "loss", round(loss, 3), "support", episode["support"], "query", episode["query"])
-    assert all(found["task source"] for found in seen.values()) == (way == "adapter")
+@pytest.mark.parametrize("name", TASKS)
+def test_models_learn_and_episodes_are_drawn(learned, tiny_root, way, name):
+    classes, label, support, query = TASKS[name]
+    found, episode, channels = learned[way][name], learned[way][name]["episode"], mm.load(name, root=tiny_root).channels
+    print(f"{name}: loss {found['loss']:.3f}, support {episode['support']}, query {episode['query']}")
+    assert 0 < found["loss"] < 3
+    assert found["changed"] == found["weights"]
+    assert found["batch"] == [["torch.float32", [4, channels, 32, 32]], ["torch.int64", [4, *label]]]
+    assert found["batched"]
+    assert found["task source"] == (way == "adapter")
+    assert len(episode["classes"]) == classes
+    assert episode["shape"] == [channels, 32, 32]
+    assert 0 < episode["loss"] < 3
+    if support is not None:
+        assert (episode["support"], episode["query"]) == (support, query)
+    else:
+        for part, shots in zip(map(np.array, episode["labels"]), (2, 3), strict=True):
+            assert (part.sum(axis=0) >= shots).all()
 
 
 @pytest.mark.released
-def test_a_step_has_the_loss_that_the_released_class_has(tiny_root, with_released, with_torchcross):
-    theirs = with_released("learn.py", "released", tiny_root, *TASKS)
-    for way in ("adapter", "class"):
-        ours = with_torchcross("learn.py", way, tiny_root, *TASKS)
-        for name in TASKS:
-            assert ours[name]["losses"] == pytest.approx(theirs[name]["losses"], rel=1e-5)
-            assert ours[name]["episode"] == {
-                **theirs[name]["episode"],
-                "loss": pytest.approx(theirs[name]["episode"]["loss"], rel=1e-5),
-            }
+@pytest.mark.parametrize("way", ["adapter", "class"])
+@pytest.mark.parametrize("name", TASKS)
+def test_losses_and_episodes_are_those_of_the_released_class(learned, way, name):
+    ours, theirs = learned[way][name], learned["released"][name]
+    assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+    assert ours["episode"]["loss"] == pytest.approx(theirs["episode"]["loss"], rel=1e-5)
+    assert ours["pixels"] == pytest.approx(theirs["pixels"], rel=1e-9)
+    assert ours["episode"]["pixels"] == pytest.approx(theirs["episode"]["pixels"], rel=1e-9)
+    for what in ("support", "query", "labels", "classes", "description"):
+        assert ours["episode"][what] == theirs["episode"][what]

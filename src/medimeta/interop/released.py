@@ -152,7 +152,7 @@ class MedIMeta(Dataset[tuple[Any, torch.Tensor]]):
             counts = self.labels.sum(axis=0)
         else:
             counts = (self.labels[:, None] == np.array(self._card.keys)).sum(axis=0)
-        return len(self) - counts if neg else counts
+        return np.asarray(len(self) - counts if neg else counts, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self._indices)

@@ -7,6 +7,7 @@ Release 1.0 stores every image twice, in ``images.hdf5`` and as ``images/000000.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,26 +190,19 @@ def _numbered(folder: Path) -> Iterator[tuple[int, str]]:
 
 
 def _decode(path: Path, shape: tuple[int, ...]) -> Images:
-    image_module = require("PIL.Image")
+    pil = require("PIL.Image")
+    broken = (OSError, ValueError, SyntaxError, TypeError, IndexError, pil.DecompressionBombError)  # Pillow raises all
     try:
-        with image_module.open(path, formats=("TIFF",)) as image:
-            found = (image.height, image.width, *([3] if image.mode == "RGB" else []))
-            if image.mode not in ("L", "RGB") or found != shape:
-                raise DamagedStoreError(
-                    f"{path}: expected uint8 pixels of shape {shape}, got mode {image.mode} of shape {found}."
-                )
-            return np.asarray(image)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is cut short is told as an error
+            with pil.open(path, formats=("TIFF",)) as image:
+                mode, pixels = image.mode, np.asarray(image)
     except FileNotFoundError:
         raise DamagedStoreError(f"{path}: is missing. Fetch the dataset again.") from None
-    except DamagedStoreError:
-        raise
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        TypeError,
-        IndexError,
-        image_module.DecompressionBombError,
-    ) as error:
+    except broken as error:
         raise DamagedStoreError(f"{path}: does not decode ({error}). Fetch the dataset again.") from error
+    if mode not in ("L", "RGB") or pixels.shape != shape:
+        raise DamagedStoreError(
+            f"{path}: expected uint8 pixels of shape {shape}, got mode {mode} of shape {pixels.shape}."
+        )
+    return pixels

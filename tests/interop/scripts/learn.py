@@ -47,7 +47,7 @@ def backbone():
 
 
 def trained(samples):
-    """Return the loss of one step of training, and how many weights it changed."""
+    """Return the loss of one step of training, and how many of how many weights it changed."""
     torch.manual_seed(0)
     model = SimpleClassifier(backbone(), 32, samples.task_description, torch.optim.Adam)
     before = [weight.detach().clone() for weight in model.parameters()]
@@ -62,7 +62,7 @@ def trained(samples):
     batches = BatchedTaskSource(samples, BATCH, shuffle=True, collate_fn=stack)
     trainer.fit(model, DataLoader(batches, batch_size=None))
     changed = sum(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
-    return float(trainer.callback_metrics["loss/train"]), changed
+    return float(trainer.callback_metrics["loss/train"]), changed, len(before)
 
 
 def episode(samples):
@@ -88,8 +88,10 @@ def episode(samples):
         "support": len(task.support[1]),
         "query": len(task.query[1]),
         "shape": list(task.support[0].shape[1:]),
+        "pixels": [float(task.support[0].double().sum()), float(task.query[0].double().sum())],
         "labels": [task.support[1].tolist(), task.query[1].tolist()],
         "classes": task.description.classes,
+        "description": repr(task.description),
         "loss": float(loss),
     }
 
@@ -112,14 +114,17 @@ def main(way, root, *names):
         random.seed(0)
         np.random.seed(0)
         torch.manual_seed(0)
-        loss, changed = trained(samples)
+        loss, changed, weights = trained(samples)
         plain = next(iter(DataLoader(samples, batch_size=4, num_workers=0 if way == "released" else 1)))
         found[name] = {
             "loss": loss,
             "changed": changed,
+            "weights": weights,
             "episode": episode(samples),
             "task source": isinstance(samples, TaskSource),
+            "batched": hasattr(samples, "__getitems__"),
             "batch": [[str(part.dtype), list(part.shape)] for part in plain],
+            "pixels": float(plain[0].double().sum()),
         }
     print(json.dumps(found))
 
