@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -13,6 +13,7 @@ from medimeta.interop.tiff import TiffDataset, pack
 from medimeta.store.images import ImageBlock
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 39), max_size=12), st.sampled_from(["grey", "colour"]))
 def test_any_images_are_read_in_any_order(release, wanted, name):
     written = getattr(release, name)
