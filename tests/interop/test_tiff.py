@@ -1,5 +1,7 @@
 """Images from TIFF files where images.hdf5 is not there."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -38,9 +40,24 @@ def test_labels_and_splits_need_no_hdf5(own_release):
     assert np.array_equal(stored.split("val"), np.sort(own_release.splits["val"]))
 
 
+def test_it_pickles_small_and_has_a_fingerprint(own_release):
+    stored = TiffDataset(own_release.folder)
+    data = pickle.dumps(stored)
+    assert b"000001" not in data
+    again = pickle.loads(data)
+    assert np.array_equal(again.images.read([7]), own_release.images[[7]])
+    assert again.info == stored.info
+    before = stored.fingerprint()
+    assert again.fingerprint() == before
+    np.save(own_release.folder / "task_labels" / "kind.npy", np.roll(own_release.labels["kind"], 1))
+    assert TiffDataset(own_release.folder).fingerprint() != before
+
+
 def test_packed_images_load_as_any(own_release):
     (own_release.folder / "images.hdf5").unlink()
-    with pytest.raises(mm.MedimetaError, match=r"images.hdf5: is missing.*medimeta.interop.tiff") as caught:
+    with pytest.raises(
+        mm.MedimetaError, match=r"images.hdf5: is missing, but there are TIFF files.*\.tiff\.pack"
+    ) as caught:
         mm.load("colour/kind", root=own_release.folder.parent)
     assert isinstance(caught.value, FileNotFoundError)
     path = pack(own_release.folder)
@@ -71,7 +88,11 @@ def test_every_gap_is_named(own_release):
     (folder / "Thumbs.db").write_bytes(b"")
     with pytest.raises(mm.MedimetaError) as caught:
         TiffDataset(own_release.folder)
-    for problem in ("images/000003.tiff is missing", "images/000039.tiff is missing", "000040.tiff is one more than"):
+    for problem in (
+        "images/000003.tiff is missing",
+        "images/000039.tiff is missing",
+        "000040.tiff is beyond the 40 samples",
+    ):
         assert problem in str(caught.value)
     assert len(caught.value.problems) == 3
 

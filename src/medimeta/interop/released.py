@@ -23,7 +23,7 @@ from medimeta.catalogue.catalogue import check_split
 from medimeta.catalogue.schema import SPLITS, TaskTarget, normalised
 from medimeta.errors import DatasetNotFoundError, UnknownNameError, UsageError, unknown_name
 from medimeta.interop.items import released_labels, released_pixels
-from medimeta.interop.tiff import FOLDER, TiffDataset
+from medimeta.interop.tiff import TiffDataset
 from medimeta.interop.torchcross import task_description, task_identifier
 from medimeta.loading.dataset import as_tensor
 from medimeta.store import layout
@@ -229,7 +229,7 @@ class MedIMeta(Dataset[tuple[Any, torch.Tensor]]):
     @property
     def image_dir(self) -> str:
         """Folder of the TIFF files, which need not be there."""
-        return str(self._stored.folder / FOLDER)
+        return str(self._stored.folder / layout.TIFF_IMAGES)
 
     @property
     def label_file(self) -> str:

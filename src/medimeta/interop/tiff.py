@@ -6,22 +6,24 @@ Release 1.0 stores every image twice, in ``images.hdf5`` and as ``images/000000.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from medimeta._optional import require
+from medimeta.catalogue.schema import SPLITS
 from medimeta.errors import DamagedStoreError, DatasetExistsError, DatasetNotFoundError, StoreError, problems_error
 from medimeta.store import layout
 from medimeta.store.images import Images, Indices
 from medimeta.store.info import DatasetInfo, read_info
 from medimeta.store.reader import StoredDataset
 
-FOLDER = "images"
 _RUN = 64  # images that `pack` holds in memory at once
 
 
@@ -37,6 +39,8 @@ class TiffImages:
 
     Attributes
     ----------
+    path : Path
+        The folder of the files.
     shape : tuple of int
         ``(N, S, S)`` or ``(N, S, S, 3)``.
     contiguous : bool
@@ -53,12 +57,11 @@ class TiffImages:
     contiguous = False
 
     def __init__(self, folder: Path, info: DatasetInfo) -> None:
-        self.folder = Path(folder) / FOLDER
-        self.names = _names(self.folder, info.raw.get("total_num_samples"))
-        self.shape = (len(self.names), *info.image_shape)
+        self.path = Path(folder).absolute() / layout.TIFF_IMAGES
+        self.shape = (_count(self.path, info.raw.get("total_num_samples")), *info.image_shape)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return self.shape[0]
 
     def read(self, indices: Indices, out: Images | None = None, *, threads: int | None = None) -> Images:
         """Read images in the order of `indices`, which may repeat; one at a time, whatever `threads` says.
@@ -85,19 +88,24 @@ class TiffImages:
         wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
         if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
             bad = wanted[(wanted < 0) | (wanted >= len(self))][0]
-            raise IndexError(f"{self.folder}: sample {bad} is out of range; there are {len(self)}")
+            raise IndexError(f"{self.path}: sample {bad} is out of range; there are {len(self)}")
         shape = (wanted.size, *self.shape[1:])
         if out is None:
             out = np.empty(shape, dtype=np.uint8)
         elif out.shape != shape or out.dtype != np.uint8:
             raise ValueError(f"out must be a uint8 array of shape {shape}, got {out.dtype} {out.shape}")
         for place, index in enumerate(wanted.tolist()):
-            out[place] = _decode(self.folder / self.names[index], self.shape[1:])
+            out[place] = _decode(self.path / f"{layout.stem(index)}.tiff", self.shape[1:])
         return out
 
     def as_memory_map(self) -> Images:
         """Return all images, read into memory."""
         return self.read(np.arange(len(self)))
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Promise nothing: files that are replaced one by one cannot be watched."""
+        yield
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -113,9 +121,17 @@ class TiffDataset(StoredDataset):
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
-        self.info = read_info(self.folder)
-        self.images = TiffImages(self.folder, self.info)  # type: ignore[assignment]  # reads like an ImageBlock
+        self.folder = Path(folder).absolute()
+        info = read_info(self.folder)
+        self.images = TiffImages(self.folder, info)  # type: ignore[assignment]  # reads like an ImageBlock
+        self.__dict__["info"] = info
+
+    def fingerprint(self) -> str:
+        """Return one digest of all that learning depends on; TIFF files count by their sizes."""
+        lines = [f"{path.name} {path.stat().st_size}" for path in sorted(self.images.path.glob("*.tiff"))]
+        lines += [f"{task.name} {self.labels(task).tolist()}" for task in self.info.tasks]
+        lines += [f"{split} {self.split(split).tolist()}" for split in SPLITS]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def pack(folder: str | os.PathLike[str]) -> Path:
@@ -164,29 +180,31 @@ def pack(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _names(folder: Path, said: object) -> tuple[str, ...]:
-    """Return the names of the files in index order; tell every gap."""
-    found = dict(_numbered(folder))
+def _count(folder: Path, said: object) -> int:
+    """Return how many files there are, and are to be; tell every gap."""
+    found = set(_indices(folder))
     if not found:
         raise DatasetNotFoundError(f"{folder}: has no TIFF files such as {layout.stem(0)}.tiff.")
     count = said if isinstance(said, int) and said > 0 else max(found) + 1
     problems = [f"{layout.image_name(index)} is missing" for index in range(count) if index not in found]
     problems += [
-        f"{FOLDER}/{name} is one more than the {count} samples" for index, name in found.items() if index >= count
+        f"{layout.image_name(index)} is beyond the {count} samples" for index in sorted(found) if index >= count
     ]
     if problems:
         raise problems_error(
             DamagedStoreError, f"{folder.parent}: the TIFF files are not whole.", problems, "Fetch the dataset again."
         )
-    return tuple(found[index] for index in range(count))
+    return count
 
 
-def _numbered(folder: Path) -> Iterator[tuple[int, str]]:
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+def _indices(folder: Path) -> Iterator[int]:
+    for path in folder.iterdir() if folder.is_dir() else ():
         try:
-            yield layout.image_index(f"{FOLDER}/{path.name}"), path.name
+            index = layout.image_index(f"{layout.TIFF_IMAGES}/{path.name}")
         except ValueError:  # not an image of the layout, such as a thumbnail of the file manager
             continue
+        if path.suffix == ".tiff":
+            yield index
 
 
 def _decode(path: Path, shape: tuple[int, ...]) -> Images:

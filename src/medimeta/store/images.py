@@ -213,8 +213,7 @@ def _inspect(path: Path) -> tuple[tuple[int, ...], int | None]:
             shape, dtype = tuple(dataset.shape), dataset.dtype
             offset = dataset.id.get_offset() if dataset.chunks is None else None
     except FileNotFoundError:
-        pack = f" Write it from the TIFF files with medimeta.interop.tiff.pack({str(path.parent)!r})."
-        raise DatasetNotFoundError(f"{path}: is missing.{pack if path.with_suffix('').is_dir() else ''}") from None
+        raise DatasetNotFoundError(f"{path}: is missing.") from None
     except OSError as error:
         raise DamagedStoreError(f"{path}: is not a whole HDF5 file ({error}). Build the dataset again.") from None
     if dtype != np.uint8 or len(shape) not in (3, 4):
