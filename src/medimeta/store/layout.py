@@ -16,6 +16,7 @@ from pathlib import Path
 
 IMAGES = "images.hdf5"
 IMAGES_DATASET = "images"
+TIFF_IMAGES = "images"
 LABELS = "task_labels"
 SPLITS_FOLDER = "splits"
 ORIGINAL_SPLITS_FOLDER = "original_splits"

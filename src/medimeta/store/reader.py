@@ -327,11 +327,17 @@ def resolve_task(name: str, root: str | os.PathLike[str] | None = None) -> tuple
     """
     dataset, slash, task = name.partition("/")
     try:
-        stored = open_dataset(dataset, root)
+        folder = find_dataset(dataset, layout.default_root(root))
     except DatasetNotFoundError:
         if slash:
             default_catalogue().task(name)  # a wrong task name is the better message than a missing folder
         raise
+    if not (folder / layout.IMAGES).is_file() and (folder / layout.TIFF_IMAGES).is_dir():
+        raise DatasetNotFoundError(
+            f"{folder / layout.IMAGES}: is missing, but there are TIFF files. "
+            f"Write it from them with: medimeta.interop.tiff.pack({str(folder)!r})"
+        )
+    stored = open_dataset(dataset, root)
     return stored, stored.info.task(task) if slash else None
 
 
