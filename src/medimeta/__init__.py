@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from medimeta.loading.dataset import load as load
     from medimeta.loading.episodes import Episodes as Episodes
     from medimeta.loading.loader import loader as loader
+    from medimeta.loading.mixing import MixedBatches as MixedBatches
     from medimeta.store.verify import verify as verify
 
 _HOMES = {
     "DatasetCard": "medimeta.catalogue.schema",
     "Episodes": "medimeta.loading.episodes",
     "MedimetaError": "medimeta.errors",
+    "MixedBatches": "medimeta.loading.mixing",
     "Scores": "medimeta.learning.metrics",
     "TaskCard": "medimeta.catalogue.schema",
     "TaskDataset": "medimeta.loading.dataset",

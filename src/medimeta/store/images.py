@@ -94,7 +94,7 @@ class ImageBlock:
             self._pool.shutdown(wait=False)
         self._reset()
 
-    def read(self, indices: Indices, out: Images | None = None) -> Images:
+    def read(self, indices: Indices, out: Images | None = None, *, threads: int | None = None) -> Images:
         """Read images in the order of `indices`, which may repeat.
 
         Parameters
@@ -103,6 +103,8 @@ class ImageBlock:
             Sample indices, 0 to N-1.
         out : ndarray of uint8, optional
             C-contiguous buffer of shape ``(len(indices), ...)`` to read into.
+        threads : int, optional
+            Reading threads; as many as the block has without it.
 
         Returns
         -------
@@ -128,7 +130,7 @@ class ImageBlock:
         if wanted.size:
             self._open()
             if self.contiguous:
-                self._read_positional(wanted, out)
+                self._read_positional(wanted, out, threads or self.threads)
             else:
                 self._read_h5(wanted, out)
         return out
@@ -157,10 +159,10 @@ class ImageBlock:
                 self._h5 = h5py.File(self.path, "r")
             self._process = os.getpid()
 
-    def _read_positional(self, wanted: npt.NDArray[np.int64], out: Images) -> None:
+    def _read_positional(self, wanted: npt.NDArray[np.int64], out: Images, threads: int) -> None:
         flat = out.reshape(wanted.size, -1)
         image_bytes = flat.shape[1]
-        parts = max(1, min(self.threads, flat.nbytes // _MIN_BYTES_A_THREAD))
+        parts = max(1, min(threads, flat.nbytes // _MIN_BYTES_A_THREAD))
         if parts == 1:
             self._read_runs(wanted, flat, image_bytes)
             return
