@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from medimeta.loading.episode_files import load_episodes as load_episodes
     from medimeta.loading.episodes import Episodes as Episodes
     from medimeta.loading.loader import loader as loader
+    from medimeta.loading.mixing import MixedBatches as MixedBatches
     from medimeta.loading.normalize import Normalize as Normalize
     from medimeta.loading.pretraining import pretraining_tasks as pretraining_tasks
     from medimeta.loading.statistics import ChannelStatistics as ChannelStatistics
@@ -44,6 +45,7 @@ _HOMES = {
     "Episode": "medimeta.loading.episode",
     "Episodes": "medimeta.loading.episodes",
     "MedimetaError": "medimeta.errors",
+    "MixedBatches": "medimeta.loading.mixing",
     "Normalize": "medimeta.loading.normalize",
     "Scores": "medimeta.learning.metrics",
     "TaskCard": "medimeta.catalogue.schema",

@@ -36,6 +36,7 @@ class BufferPool:
         self._shape = shape
         self._dtype = np.dtype(dtype)
         self._free: deque[Array] = deque()  # its append and pop are atomic: views may die in any thread
+        # The last to come back is the next to go out: it is the likeliest to be in the processor's cache.
 
     def take(self) -> Array:
         """Return an uninitialised array; its memory is reused once the array and everything made of it are gone."""
@@ -48,3 +49,9 @@ class BufferPool:
         view = np.frombuffer(buffer.data, self._dtype)
         weakref.finalize(view.base, self._free.append, buffer).atexit = False
         return view.reshape(self._shape)
+
+    def __getstate__(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        return self._shape, self._dtype  # memory stays where it is
+
+    def __setstate__(self, state: tuple[tuple[int, ...], np.dtype[Any]]) -> None:
+        self.__init__(*state)  # type: ignore[misc]

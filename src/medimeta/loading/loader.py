@@ -2,125 +2,48 @@
 
 from __future__ import annotations
 
-import math
-import queue
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from medimeta.errors import UsageError
-from medimeta.loading.buffers import BufferPool
-from medimeta.loading.dataset import TaskDataset, as_tensor
-from medimeta.loading.normalize import Normalize, Statistics
+from medimeta.loading.dataset import TaskDataset
+from medimeta.loading.normalize import Statistics
+from medimeta.loading.options import Augment, Options
+from medimeta.loading.order import OneDataset, Places, Turn, batches_of, chance
+from medimeta.loading.stream import BatchStream, Labels
 
-Labels = torch.Tensor | dict[str, torch.Tensor]
 Batch = tuple[torch.Tensor, Labels]
 
-READ_AHEAD = 2  # batches: one being read while one waits
 
+class BatchLoader(BatchStream[Batch]):
+    """The batches of a dataset; see `loader`, which makes it, and `BatchStream` for epochs, shards and states."""
 
-class BatchLoader:
-    """Iterates over the batches of a dataset; each pass is one epoch.
-
-    The order of an epoch depends on the seed and the epoch's number alone. See `loader` for the parameters.
-    """
-
-    def __init__(
-        self,
-        dataset: TaskDataset,
-        batch_size: int,
-        shuffle: bool,
-        seed: int,
-        device: torch.device | None,
-        normalize: Normalize | None,
-        rgb: bool,
-        drop_last: bool,
-    ) -> None:
+    def __init__(self, dataset: TaskDataset, shuffle: bool, options: Options) -> None:
+        super().__init__([dataset], options)
         self.dataset = dataset
-        self.batch_size = batch_size
         self.shuffle = shuffle
-        self.seed = seed
-        self.device = device
-        self.normalize = normalize
-        self.rgb = rgb
-        self.drop_last = drop_last
-        self.epoch = 0
-        self._buffers = BufferPool((batch_size, *dataset.stored.info.image_shape), np.uint8)
 
-    def __len__(self) -> int:
-        whole = len(self.dataset) / self.batch_size
-        return math.floor(whole) if self.drop_last else math.ceil(whole)
+    def __repr__(self) -> str:
+        return f"BatchLoader({self.dataset!r}, batches={len(self)}, shard={self.shard})"
 
-    def __iter__(self) -> Iterator[Batch]:
-        order = self.order(self.epoch)
-        self.epoch += 1
-        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
-        for places, images in self._read_ahead(batches[: len(self)]):
-            yield self._finish(images), self._labels(places)
-
-    def order(self, epoch: int) -> npt.NDArray[np.int64]:
-        """Return the places in the dataset in the order in which an epoch visits them."""
+    def order(self, epoch: int) -> Places:
+        """Return the places in the dataset in the order in which an epoch visits them, over all ranks."""
         if not self.shuffle:
             return np.arange(len(self.dataset))
-        return np.random.default_rng((self.seed, epoch)).permutation(len(self.dataset))
+        return chance(self.options.seed, epoch).permutation(len(self.dataset))
 
-    def _read(self, places: npt.NDArray[np.int64]) -> torch.Tensor:
-        out = self._buffers.take()[: len(places)]
-        return as_tensor(self.dataset.stored.images.read(self.dataset.indices[places], out))
+    def _total(self) -> int:
+        return batches_of(len(self.dataset), self.options.batch_size, drop_last=self.options.drop_last)
 
-    def _read_ahead(self, batches: list[npt.NDArray[np.int64]]) -> Iterator[tuple[npt.NDArray[np.int64], torch.Tensor]]:
-        ready: queue.Queue[tuple[npt.NDArray[np.int64], torch.Tensor | BaseException]] = queue.Queue(READ_AHEAD)
-        stop = threading.Event()
+    def _order(self, epoch: int) -> OneDataset:
+        return OneDataset(self.order(epoch), self.options.batch_size, self.options.drop_last)
 
-        def read() -> None:
-            for places in batches:
-                try:
-                    result: torch.Tensor | BaseException = self._read(places)
-                except BaseException as error:  # noqa: BLE001 - raised again where the batch is asked for
-                    result = error
-                while not stop.is_set():
-                    try:
-                        ready.put((places, result), timeout=0.1)
-                        break
-                    except queue.Full:
-                        continue
-                del result  # the buffer is the consumer's alone now
-                if stop.is_set():
-                    return
+    def _batch(self, turn: Turn, images: torch.Tensor, labels: Labels) -> Batch:
+        return images, labels
 
-        reader = threading.Thread(target=read, name="medimeta-read-ahead", daemon=True)
-        reader.start()
-        try:
-            for _ in batches:
-                places, images = ready.get()
-                if isinstance(images, BaseException):
-                    raise images
-                yield places, images
-                del images
-        finally:
-            stop.set()
-            reader.join()
-
-    def _finish(self, images: torch.Tensor) -> torch.Tensor:
-        if self.device is not None and self.device.type != "cpu":
-            images = images.pin_memory().to(self.device, non_blocking=True)
-        if self.normalize is not None:
-            return self.normalize(images)
-        return images.expand(-1, 3, -1, -1) if self.rgb else images
-
-    def _labels(self, places: npt.NDArray[np.int64]) -> Labels:
-        labels = self.dataset.labels
-        if isinstance(labels, dict):
-            return {name: self._to_device(values[places]) for name, values in labels.items()}
-        return self._to_device(labels[places])
-
-    def _to_device(self, labels: npt.NDArray[Any]) -> torch.Tensor:
-        tensor = torch.from_numpy(labels)
-        return tensor if self.device is None else tensor.to(self.device)
+    def _identity(self) -> dict[str, Any]:
+        return {**super()._identity(), "shuffle": self.shuffle}
 
 
 def loader(
@@ -133,6 +56,12 @@ def loader(
     *,
     rgb: bool = False,
     drop_last: bool = False,
+    augment: Augment | None = None,
+    threads: int | None = None,
+    prefetch: int = 2,
+    rank: int | None = None,
+    world_size: int | None = None,
+    even: bool = False,
 ) -> BatchLoader:
     """Make batches of a dataset, faster than a DataLoader and without worker processes.
 
@@ -145,42 +74,73 @@ def loader(
     shuffle : bool
         Visit the samples in a new order each epoch.
     seed : int
-        Seed of the order.
+        Seed of the order and of augmentation. The batches depend on it and on the epoch's number, not on threads,
+        ranks or workers.
     device : str or torch.device, optional
-        Where batches go; normalisation happens there.
+        Where batches go; augmentation and normalisation happen there.
     normalize : str or (mean, std), optional
         ``"imagenet"``, ``"half"``, or own statistics; None gives uint8.
     rgb : bool
         Repeat grey images to three channels.
     drop_last : bool
         Leave out a last batch that is not full.
+    augment : callable, optional
+        Called as ``augment(images, generator)`` before images are normalised, with uint8 ``(B, C, S, S)`` on the
+        device and a ``torch.Generator`` of the CPU, seeded for this batch; draw all chance from it. Returns as many
+        images and channels in 0 to 255, uint8 or float. `medimeta.learning.augment.Augmentation` is one.
+    threads : int, optional
+        Reading threads; as many as the process may use processors, up to four, and 1 in a DataLoader's worker.
+    prefetch : int
+        Batches read ahead.
+    rank, world_size : int, optional
+        The share of this process in distributed training: every `world_size`-th batch from the `rank`-th on. Without
+        them ``torch.distributed`` is asked, where it is initialised. Together the ranks visit each sample once; some
+        have one batch less than others.
+    even : bool
+        Give each rank the same number of batches, and leave out the last that are too few for all. For
+        DistributedDataParallel, where a rank with one more would wait for the others for ever.
 
     Returns
     -------
     BatchLoader
         Yields ``(images, labels)``: float32 ``(B, C, S, S)``, or uint8 with ``normalize=None``; labels as in the
-        dataset, int64.
+        dataset, int64. Has ``set_epoch``, ``state_dict`` and ``load_state_dict``.
 
     Raises
     ------
     UsageError
-        A batch size below 1, a dataset with a transform, unknown statistics.
+        Settings that cannot be used, a dataset with a transform, unknown statistics, no such device.
 
     Examples
     --------
     >>> import medimeta as mm
     >>> ds = mm.load("bus/malignancy", root=getfixture("bus_root"), split="train")
-    >>> images, labels = next(iter(mm.loader(ds, batch_size=4, shuffle=True, seed=1)))
+    >>> batches = mm.loader(ds, batch_size=4, shuffle=True, seed=1)
+    >>> for images, labels in batches:
+    ...     state = batches.state_dict()
+    ...     break
     >>> images.dtype, tuple(images.shape), labels.dtype
     (torch.float32, (4, 1, 224, 224), torch.int64)
+
+    Go on where it was left, perhaps in another process:
+
+    >>> again = mm.loader(ds, batch_size=4, shuffle=True, seed=1)
+    >>> again.load_state_dict(state)
+    >>> len(list(again)) == len(again) - 1
+    True
     """
-    if batch_size < 1:
-        raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
-    if dataset.transform is not None:
-        raise UsageError(
-            "this dataset has a transform for single images, which a loader of whole batches does not run. "
-            "Load it without, and transform the batches; or use torch.utils.data.DataLoader."
-        )
-    wanted = None if normalize is None else Normalize(normalize, channels=dataset.channels, rgb=rgb)
-    target = None if device is None else torch.device(device)
-    return BatchLoader(dataset, batch_size, shuffle, seed, target, wanted, rgb, drop_last)
+    options = Options(
+        batch_size=batch_size,
+        seed=seed,
+        device=device,
+        normalize=normalize,
+        rgb=rgb,
+        drop_last=drop_last,
+        augment=augment,
+        threads=threads,
+        prefetch=prefetch,
+        rank=rank,
+        world_size=world_size,
+        even=even,
+    )
+    return BatchLoader(dataset, shuffle, options)
