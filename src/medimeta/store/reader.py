@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +70,8 @@ class StoredDataset:
                 f"{self.folder}: {layout.INFO} says images of shape {info.image_shape}, "
                 f"but {layout.IMAGES} has {self.images.shape[1:]}."
             )
-        self.__dict__["info"] = info
+        self._info: DatasetInfo | None = info
+        self._manifest: Manifest | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -79,24 +79,30 @@ class StoredDataset:
     def __repr__(self) -> str:
         return f"StoredDataset({str(self.folder)!r}, samples={len(self)})"
 
-    def __getstate__(self) -> ImageBlock:
-        return self.images
+    def __getstate__(self) -> tuple[ImageBlock]:
+        return (self.images,)
 
-    def __setstate__(self, images: ImageBlock) -> None:
-        self.images = images
-        self.folder = images.path.parent
+    def __setstate__(self, state: tuple[ImageBlock]) -> None:
+        [self.images] = state
+        self.folder = self.images.path.parent
+        self._info = self._manifest = None
 
-    @cached_property
+    # No cached_property: that of Python 3.11 has a lock, which a forked process may find locked for ever.
+    @property
     def info(self) -> DatasetInfo:
         """What the dataset says of itself; read anew after pickling."""
-        with self.images.unchanged():
-            return read_info(self.folder)
+        if self._info is None:
+            with self.images.unchanged():
+                self._info = read_info(self.folder)
+        return self._info
 
-    @cached_property
+    @property
     def manifest(self) -> Manifest | None:
         """The manifest, or None in folders made by others."""
-        with self.images.unchanged():
-            return read_manifest(self.folder)
+        if self._manifest is None:
+            with self.images.unchanged():
+                self._manifest = read_manifest(self.folder)
+        return self._manifest
 
     def check(self) -> None:
         """Compare what is quickly seen of the images with the manifest, where there is one; nothing is hashed.

@@ -15,7 +15,7 @@ from medimeta.store import layout
 Places = npt.NDArray[np.int64]
 
 _LINE = b"images/000000.tiff\n"
-_HEAD, _TAIL = (np.frombuffer(part, dtype=np.uint8) for part in (b"images/", b".tiff\n"))
+_DIGITS = range(7, 13)
 
 
 def read_split(path: Path, count: int) -> Places:
@@ -67,13 +67,17 @@ def _plain(text: bytes) -> Places | None:
     lines = np.frombuffer(text.removesuffix(b"\n") + b"\n" if text else b"", dtype=np.uint8)
     if lines.size % len(_LINE):
         return None
-    lines = lines.reshape(-1, len(_LINE))
-    digits = lines[:, 7:13] - np.uint8(ord("0"))
-    if (digits > 9).any() or (lines[:, :7] != _HEAD).any() or (lines[:, 13:] != _TAIL).any():
-        return None
-    indices = np.zeros(len(lines), dtype=np.int64)
-    for column in digits.T:
-        indices = indices * 10 + column
+    indices = np.zeros(lines.size // len(_LINE), dtype=np.int64)
+    for place, column in enumerate(lines.reshape(-1, len(_LINE)).T):
+        if place not in _DIGITS:
+            if (column != _LINE[place]).any():
+                return None
+            continue
+        digits = column - np.uint8(ord("0"))  # what is below 0 comes out above 9
+        if digits.max(initial=0) > 9:
+            return None
+        indices *= 10
+        indices += digits
     return indices
 
 
