@@ -102,6 +102,12 @@ def test_a_split_without_images_is_told(command, damaged_root):
     assert "error: there are no images to take statistics of" in done.err
 
 
+def test_labels_are_shown_as_they_are(command, damaged_root):
+    info = damaged_root / "pbc" / "info.yaml"
+    info.write_text(info.read_text().replace("basophil", "'[red]baso[/]'"))
+    assert " [red]baso[/] " in command("stats", "pbc", "--root", damaged_root).out
+
+
 def test_it_needs_no_torch(built_root):
     code = "import medimeta.cli.boundary as b, sys; b.run(sys.argv[1:]); sys.exit('torch' in sys.modules)"
     done = subprocess.run(

@@ -21,7 +21,7 @@ def command(
         list[str] | None,
         typer.Option(
             "--split",
-            help="Splits to count, train without; repeat it or separate by commas. "
+            help="Splits to count; only train by default. Repeat it or separate by commas. "
             "Normalise with statistics of train alone: those of val or test leak them into training.",
         ),
     ] = None,
@@ -60,6 +60,7 @@ def _counts(card: TaskCard, part: StoredPart) -> dict[str, dict[str, int]]:
 
 
 def _print(found: dict[str, Any]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from medimeta.catalogue.schema import TaskTarget
@@ -77,10 +78,10 @@ def _print(found: dict[str, Any]) -> None:
         table.add_row(row, *(f"{value:.6f}" for value in found[row]))
     screen.print(table)
     for name, task in found["tasks"].items():
-        table = Table(title=f"{name}: {TaskTarget(task['target']).word}", title_justify="left")
+        table = Table(title=escape(f"{name}: {TaskTarget(task['target']).word}"), title_justify="left")
         for column, justify in (("label", "left"), ("images", "right"), ("share", "right")):
             table.add_column(column, justify=justify)  # type: ignore[arg-type]
         for label, count in task["classes"].items():
             share = count["positive"] / found["images"]
-            table.add_row(label, f"{count['positive']:,}", f"{100 * share:.1f} %")
+            table.add_row(escape(label), f"{count['positive']:,}", f"{100 * share:.1f} %")
         screen.print(table)
