@@ -65,9 +65,10 @@ class held_back:  # noqa: N801 - used as functions are; a class, so that no inte
 
     def through(self) -> None:
         """Let Ctrl-C do at once what it does, until it is held back again."""
+        self.deliver()
         if self._handler is not None:
             signal.signal(signal.SIGINT, self._handler)
-            self.deliver()
+            self.deliver()  # what came in this very moment
 
 
 class let_through:  # noqa: N801 - see held_back

@@ -83,7 +83,7 @@ def make_plans(cards: Sequence[DatasetCard], recipe: Recipe, source: Archive, op
             number = len(error.problems)
             counted = "1 label" if number == 1 else f"{number:,} labels"
             said = f"{counted} of {card.id} {'is' if number == 1 else 'are'} not on its card"
-            faults.append(Fault(said, LabelError, error.problems, recipe.way_out))
+            faults.append(Fault(said, LabelError, error.problems))
     if fits(listing, allow_partial=options.allow_partial):  # else counts depart for the reasons that are told
         for card in cards:
             faults += _count_faults(card, listing, splits[card.id], options)

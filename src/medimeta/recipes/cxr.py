@@ -92,12 +92,15 @@ class Cxr(Recipe):
             name = _file_name(row["image_index"])
             key = name.casefold()
             named.add(key)
+            there = key in files or key in packed or presumed
+            if not there:
+                listing.missing.append(f"{row.place}: {name} is missing")
             if key not in split_of:
                 nowhere = f"is neither in {' nor in '.join(LISTS.values())}"
                 listing.unusable.append(TableError(f"{row.place}: {name} {nowhere}"))
             elif not row["patient_id"]:
                 listing.unusable.append(TableError(f"{row.place}: names no patient, by whom images are split"))
-            elif key in files or key in packed or presumed:
+            elif there:
                 said = (row["finding_labels"], row["patient_gender"])
                 if said not in labels:  # few are different: samples share them
                     labels[said] = _labels(*said)
@@ -112,8 +115,6 @@ class Cxr(Recipe):
                         streamed=key not in files,
                     )
                 )
-            else:
-                listing.missing.append(f"{row.place}: {name} is missing")
         rowless = [(key, source.where(members[LISTS[split]])) for key, split in split_of.items() if key not in named]
         rowless += [(key, place) for key, found in boxes.items() if key not in named for place, _ in found]
         listing.missing += [f"{place}: {key} has no row in {table}" for key, place in rowless]

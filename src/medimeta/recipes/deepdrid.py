@@ -146,11 +146,12 @@ class _Folder:
             if row.get(grade) == UNGRADABLE:
                 dropped = listing.dropped.setdefault(self.collection.dataset, [])
                 dropped.append(f"{row.place}: {row['image_id']} has grade {UNGRADABLE}, which stands for ungradable")
-            elif empty := [column for column in tasks if not row.get(column)]:
+                continue
+            if empty := [column for column in tasks if not row.get(column)]:
                 listing.unusable.append(TableError(f"{row.place}: has no {', '.join(empty)}"))
-            elif member is None:
+            if member is None:
                 listing.missing.append(f"{row.place}: image {row['image_id']} is missing")
-            else:
+            elif not empty:
                 listing.samples[self.collection.dataset].append(self._sample(row, member, tasks))
         unnamed = [member for member in self.members if is_image(member) and member not in named]
         listing.unnamed += [f"{self.source.where(member)}: is in no table" for member in unnamed]

@@ -70,9 +70,9 @@ class Derm(Recipe):
                     cells = ", ".join(row[column] for column in DIAGNOSES)
                     expected = f"expected 1 in one of {', '.join(DIAGNOSES)} and else 0, got {cells}"
                     listing.unusable.append(TableError(f"{row.place}: {expected}"))
-                elif member is None:
+                if member is None:
                     listing.missing.append(f"{row.place}: {stem}.jpg is missing")
-                else:
+                elif diagnosis is not None:
                     listing.samples["derm"].append(
                         Sample(
                             member=member,

@@ -59,9 +59,9 @@ class Fundus(Recipe):
                 odd = [f"{column} {value!r}" for column, value in values.items() if value not in ("0", "1")]
                 if odd:
                     listing.unusable.append(TableError(f"{row.place}: expected 0 or 1, got {', '.join(odd)}"))
-                elif member is None:
+                if member is None:
                     listing.missing.append(f"{row.place}: {name} is missing")
-                else:
+                elif not odd:
                     risk = int(values.pop("Disease_Risk"))
                     listing.samples["fundus"].append(
                         Sample(
