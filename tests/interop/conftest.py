@@ -52,8 +52,7 @@ def write_release(folder: Path, name: str, channels: int = 1, seed: int = 0) -> 
     for index, image in enumerate(images):
         Image.fromarray(image).save(folder / "images" / f"{index:06d}.tiff")
     for task, values in labels.items():
-        column = channels == 3 and task == "is bad"  # either is allowed
-        np.save(folder / "task_labels" / f"{task}.npy", values[:, None] if column else values)
+        np.save(folder / "task_labels" / f"{task}.npy", values)
     for part, wanted in (("splits", splits), ("original_splits", original_splits)):
         for split, indices in wanted.items():
             (folder / part / f"{split}.txt").write_text("\n".join(f"images/{index:06d}.tiff" for index in indices))

@@ -9,20 +9,24 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from medimeta._optional import require
 from medimeta.catalogue.schema import SPLITS
 from medimeta.errors import DamagedStoreError, DatasetExistsError, DatasetNotFoundError, StoreError, problems_error
 from medimeta.store import layout
-from medimeta.store.images import Images, Indices
+from medimeta.store.images import Images
 from medimeta.store.info import DatasetInfo, read_info
 from medimeta.store.reader import StoredDataset
+
+Indices = Sequence[int] | npt.NDArray[np.integer[Any]]
 
 _RUN = 64  # images that `pack` holds in memory at once
 
