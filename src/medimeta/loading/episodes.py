@@ -6,6 +6,7 @@ import operator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from medimeta.catalogue.schema import TaskCard, TaskTarget
 from medimeta.errors import UsageError, problems_error
@@ -18,6 +19,7 @@ from medimeta.loading.episode_files import EpisodeSequence
 from medimeta.loading.episode_labels import LabelSampler
 from medimeta.loading.episode_subjects import OF_SUBJECTS, NotDivisibleError, subject_codes
 
+Indices = npt.NDArray[np.int64]
 Range = int | tuple[int, int]
 
 DRAWS = 1  # version of how episodes are drawn: raise it when the same seed would give others
@@ -131,7 +133,8 @@ class Episodes(EpisodeSequence):
             f"{digest('samples', dataset.indices)} {digest('subjects', subjects)}"
         )
         self._check_numbers()
-        self._check_division()
+        if self._multilabel or (self.subjects_known and self.ways[0] == len(self.classes)):
+            self._draw_all(self._streams[TRIAL], self.shots[1])  # all together, too, must leave an episode
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -171,15 +174,13 @@ class Episodes(EpisodeSequence):
     def _episode(self, number: int) -> Episode:
         rng = self._streams[number]
         shots = between(rng, self.shots)
-        if isinstance(self._sampler, LabelSampler):
-            return Episode(self.dataset, *self._sampler.draw(rng, shots, self.queries), self.classes)
         ways, kept = between(rng, self.ways), self._kept
         if ways == len(kept):
-            return Episode(self.dataset, *self._sampler.draw(rng, kept, shots, self.queries), self.classes)
+            return Episode(self.dataset, *self._draw_all(rng, shots), self.classes)
         for _ in range(CHOICES_OF_CLASSES):
             places = np.sort(some_of(rng, len(kept), ways))
             try:
-                drawn = self._sampler.draw(rng, kept[places], shots, self.queries)
+                drawn = self._draw(rng, kept[places], shots)
             except NotDivisibleError:
                 continue  # these classes share subjects; others may not
             return Episode(self.dataset, *drawn, tuple(self.classes[place] for place in places))
@@ -187,6 +188,26 @@ class Episodes(EpisodeSequence):
             f"{self.task.id}: episode {number} finds no {ways} classes of which {shots} shots and {self.queries} "
             f"queries are of different subjects, because classes share subjects. {SUBJECTS_WAY_OUT}"
         )
+
+    def _draw(self, rng: np.random.Generator, chosen: Indices, shots: int) -> tuple[Indices, Indices]:
+        if isinstance(self._sampler, LabelSampler):
+            return self._sampler.draw(rng, shots, self.queries)
+        return self._sampler.draw(rng, chosen, shots, self.queries)
+
+    def _draw_all(self, rng: np.random.Generator, shots: int) -> tuple[Indices, Indices]:
+        """Draw from all classes, or say why there is no episode of them."""
+        try:
+            return self._draw(rng, self._kept, shots)
+        except NotDivisibleError as error:
+            name = self.classes[error.column % len(self.classes)]
+            column = error.column if self._multilabel else int(self._kept[error.column])
+            shared = "images or subjects" if self.subjects_known else "images"
+            raise UsageError(
+                f"{self.task.id}: {'there is no episode' if error.proven else 'no episode was found in bounded time'} "
+                f"of {shots} shots and {self.queries} queries, because classes share {shared}. The tightest, {name}, "
+                f"{self._sampler.have(column)}, needs {shots:,} for the support and {self.queries:,} for the query "
+                f"set. Ask for fewer. {SUBJECTS_WAY_OUT if self.subjects_known else ''}".rstrip()
+            ) from None
 
     def _least(self, count: ClassCount) -> int:
         return min(count) if self._multilabel else count.positive
@@ -224,27 +245,6 @@ class Episodes(EpisodeSequence):
                 " ".join(way_out),
             )
 
-    def _check_division(self) -> None:
-        """Find out whether all classes together leave an episode, where images or subjects are of several."""
-        if not (self._multilabel or (self.subjects_known and self.ways[0] == len(self._kept))):
-            return
-        rng = self._streams[TRIAL]
-        try:
-            if isinstance(self._sampler, LabelSampler):
-                self._sampler.draw(rng, self.shots[1], self.queries)
-            else:
-                self._sampler.draw(rng, self._kept, self.shots[1], self.queries)
-        except NotDivisibleError as error:
-            name = self.classes[error.column % len(self.classes)]
-            number = error.column if self._multilabel else int(self._kept[error.column])
-            shared = "images or subjects" if self.subjects_known else "images"
-            raise UsageError(
-                f"{self.task.id}: {'there is no episode' if error.proven else 'no episode was found in bounded time'} "
-                f"of {self.shots[1]} shots and {self.queries} queries, because classes share {shared}. The tightest, "
-                f"{name}, {self._sampler.have(number)}, needs {self.shots[1]:,} for the support and {self.queries:,} "
-                f"for the query set. Ask for fewer. {SUBJECTS_WAY_OUT if self.subjects_known else ''}".rstrip()
-            ) from None
-
 
 def _whole(name: str, value: int, least: int | None = 1) -> int:
     try:
@@ -253,8 +253,9 @@ def _whole(name: str, value: int, least: int | None = 1) -> int:
         raise UsageError(f"{name} must be a whole number, got {value!r}.") from None
     if isinstance(value, bool | np.bool_):
         raise UsageError(f"{name} must be a whole number, got {value!r}.")
-    if (least is not None and number < least) or number > MOST:
-        raise UsageError(f"{name} must be {least or -MOST} to {MOST}, got {number}.")
+    low = -MOST if least is None else least
+    if not low <= number <= MOST:
+        raise UsageError(f"{name} must be {low} to {MOST}, got {number}.")
     return number
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medimeta.catalogue.schema import TaskCard, TaskTarget
-from medimeta.loading.dataset import TaskDataset
+from medimeta.loading.dataset import ClassCount
 from medimeta.store.table import class_indices
 
 
@@ -29,10 +29,7 @@ class FakeStored:
 class FakeDataset:
     """What episodes ask of a `TaskDataset`; an image holds its place."""
 
-    splits = None
     transform = None
-    class_counts = TaskDataset.class_counts
-    __repr__ = TaskDataset.__repr__
 
     def __init__(self, task, labels, subjects=None, indices=None, stored=None):
         self.task = task
@@ -46,6 +43,12 @@ class FakeDataset:
 
     def class_indices(self, task=None):
         return class_indices(self.task, self.labels)
+
+    def class_counts(self, task=None):
+        indices, classes = self.class_indices(), range(len(self.task.labels))
+        positive = indices.sum(axis=0) if indices.ndim == 2 else [(indices == number).sum() for number in classes]
+        counts = [ClassCount(int(count), len(self) - int(count)) for count in positive]
+        return dict(zip(self.task.classes, counts, strict=True))
 
     def subjects(self):
         return self.codes

@@ -155,10 +155,10 @@ def test_streams_are_apart():
 
 
 GOLDEN = {
-    "classes": "15b0",
-    "subjects": "15b0",
-    "few subjects": "15b0",
-    "labels": "15b0",
+    "classes": "cff2",
+    "subjects": "9dd2",
+    "few subjects": "0326",
+    "labels": "7081",
 }
 
 

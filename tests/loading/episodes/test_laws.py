@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import medimeta as mm
 from medimeta.catalogue.schema import TaskTarget
 from medimeta.errors import UsageError
+from medimeta.loading import episode_subjects
 
 KINDS = {"multi-class": TaskTarget.MULTICLASS, "binary": TaskTarget.BINARY, "ordinal": TaskTarget.ORDINAL}
 GRADES = (1, 4, 7, 10)
@@ -180,6 +181,15 @@ def test_classes_that_share_subjects_are_not_drawn_together(fake):
         mm.Episodes(dataset, 1, 1)
     for episode in mm.Episodes(dataset, 1, 1, ways=(2, 3), length=30):
         check(dataset, episode, 1, 1)
+
+
+def test_a_search_without_end_is_an_error_of_use(fake, monkeypatch):
+    """However the search ends, the caller is told in words."""
+    dataset = fake(np.repeat([0, 1], 3_000), np.tile(np.arange(3), 2_000))
+    episodes = mm.Episodes(dataset, 20, 20)
+    monkeypatch.setattr(episode_subjects, "STEPS", (1, 1))
+    with pytest.raises(UsageError, match="no episode was found in bounded time of 20 shots and 20 queries, because"):
+        episodes[0]
 
 
 def test_an_episode_without_any_possible_choice_of_classes_is_an_error(fake):

@@ -31,6 +31,7 @@ from medimeta.errors import UsageError
         ({"length": 0}, "length must be 1 to"),
         ({"length": 2**63}, "length must be 1 to"),
         ({"seed": None}, "seed must be a whole number"),
+        ({"seed": -(2**63)}, "seed must be -9223372036854775807 to 9223372036854775807"),
         ({"seed": 1.5}, "seed must be a whole number"),
         ({"min_samples": 0}, "min_samples must be 1 to"),
         ({"min_samples": 21}, "min_samples=21 leaves 0 of 3 classes; they have 20, 20, 20 images"),
