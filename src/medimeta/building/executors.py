@@ -239,12 +239,13 @@ def run_jobs(workers: Workers, work: Callable[[Job], Result], jobs: Iterator[Job
     pending: set[Future[Result]] = set()
     submit = workers.executor.submit
 
-    def taken(count: int) -> list[Job]:
+    def taken() -> list[Job]:
         with let_through():
-            return list(islice(jobs, count))
+            return list(islice(jobs, 1))
 
     try:
-        pending = {submit(work, job) for job in taken(workers.under_way)}
+        for _ in range(workers.under_way):  # one by one: work begins while the next is read
+            pending |= {submit(work, job) for job in taken()}
         last = time.monotonic()
         while pending:
             # Short, as no interrupt may end this call: it holds locks that the threads which bring results need.
@@ -257,7 +258,7 @@ def run_jobs(workers: Workers, work: Callable[[Job], Result], jobs: Iterator[Job
                 last = time.monotonic()
             for future in done:
                 yield future.result()
-                pending |= {submit(work, job) for job in taken(1)}
+                pending |= {submit(work, job) for job in taken()}
     except BrokenProcessPool as error:
         raise MedimetaError(
             "a worker process ended unexpectedly (killed, or out of memory), so nothing was published. What is "
