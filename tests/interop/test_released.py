@@ -56,6 +56,8 @@ def test_samples_are_counted_by_class(release):
     assert ds.get_num_samples_per_class().tolist() == np.bincount(kinds, minlength=3).tolist()
     assert ds.get_num_samples_per_class(neg=True).tolist() == (40 - np.bincount(kinds, minlength=3)).tolist()
     assert MedIMeta(release.root, "grey", "marks").get_num_samples_per_class().tolist() == marks.sum(axis=0).tolist()
+    grades = [int((release.grey.labels["grade"] == grade).sum()) for grade in (1, 4, 10)]
+    assert MedIMeta(release.root, "grey", "grade").get_num_samples_per_class().tolist() == grades
     [positive] = MedIMeta(release.root, "grey", "is bad").get_num_samples_per_class()
     assert positive == release.grey.labels["is bad"].sum()
 

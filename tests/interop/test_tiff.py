@@ -109,6 +109,7 @@ def test_a_folder_without_images_says_so(own_release):
         (lambda path: path.write_bytes(path.read_bytes()[:60]), "000005.tiff: does not decode"),
         (lambda path: path.write_bytes(b""), "000005.tiff: does not decode"),
         (lambda path: Image.new("L", (8, 8)).save(path), r"expected uint8 pixels of shape \(8, 8, 3\), got mode L"),
+        (lambda path: Image.new("CMYK", (8, 8)).save(path), r"got mode CMYK of shape \(8, 8, 4\)"),
         (lambda path: Image.new("RGB", (9, 8)).save(path), r"got mode RGB of shape \(8, 9, 3\)"),
         (lambda path: path.unlink(), "000005.tiff: is missing"),
     ],
@@ -123,6 +124,17 @@ def test_a_bad_file_is_named_and_leaves_nothing_half_made(own_release, damage, m
     with pytest.raises(mm.MedimetaError, match="000005.tiff"):
         pack(own_release.folder)
     assert not [path for path in own_release.folder.iterdir() if "hdf5" in path.name]
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "I;16"])
+def test_grey_images_have_eight_bits(own_release, mode):
+    info = own_release.folder / "info.yaml"
+    info.write_text(info.read_text().replace("- 3\n", "- 1\n", 1))
+    Image.new(mode, (8, 8)).save(own_release.folder / "images" / "000005.tiff")
+    with pytest.raises(
+        mm.MedimetaError, match=rf"000005.tiff: expected uint8 pixels of shape \(8, 8\), got mode {mode}"
+    ):
+        TiffDataset(own_release.folder).images.read([5])
 
 
 @pytest.mark.parametrize("index", [-1, 40])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +175,7 @@ class MedIMeta(Dataset[tuple[Any, torch.Tensor]]):
         image_module = require("PIL.Image")
         return [self.transform(image_module.fromarray(image)) for image in images]
 
-    @cached_property
+    @property
     def task_description(self) -> Any:
         """The task as torchcross describes it; needs torchcross."""
         return task_description(self._stored.info, self._card)

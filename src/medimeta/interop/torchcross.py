@@ -9,6 +9,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
@@ -54,7 +55,7 @@ def task_source(dataset: TaskDataset) -> Any:
     card = dataset.task
     if card is None:
         raise UsageError("a task source is of one task: load the dataset with one, as 'dataset/task'.")
-    items = _Items(dataset, released_labels(card, dataset.labels))  # type: ignore[arg-type]  # one task: an array
+    items = _Items(dataset, released_labels(card, np.array(dataset.labels)))  # a copy: torchcross makes tensors of it
     description = task_description(dataset.stored.info, card)
     source = require("torchcross.data").WrapTaskSource(
         items,
@@ -109,8 +110,9 @@ class _Items(Dataset[tuple[Any, torch.Tensor]]):
         return [self._item(place, image) for place, (image, _) in zip(indices, samples, strict=True)]
 
     def _item(self, place: int, image: Any) -> tuple[Any, torch.Tensor]:
-        pixels = released_pixels(image) if self.dataset.transform is None else image
-        return pixels, torch.as_tensor(self.labels[place])
+        if self.dataset.transform is None and isinstance(image, torch.Tensor):
+            image = released_pixels(image.as_subclass(torch.Tensor))
+        return image, torch.as_tensor(self.labels[place])
 
 
 def _labels_of(items: _Items) -> LabelArray:

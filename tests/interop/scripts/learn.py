@@ -131,5 +131,6 @@ def main(way, root, *names):
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
+    warnings.filterwarnings("error", message=".*not writable")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     main(*sys.argv[1:])
