@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 import medimeta as mm
+from medimeta.loading.episode_labels import few_that_serve
 
 
 def random_labels(count, width, seed):
@@ -68,6 +69,15 @@ def test_episodes_of_a_large_dataset_differ(fake):
     episodes = mm.Episodes(fake(labels), 5, 10, length=20)
     images = np.concatenate([np.concatenate([episode.support, episode.query]) for episode in episodes])
     assert len(np.unique(images)) > 0.3 * len(images)
+
+
+def test_what_later_choices_make_needless_is_dropped():
+    """The row that serves most comes first; the two that the other columns need serve all that it does."""
+    sides = np.array([[1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 1, 0], [0, 0, 1, 1, 0, 1]], np.uint8)
+    weights, ties = np.ones(6, np.int64), np.arange(3)
+    assert sorted(few_that_serve(sides, 1, weights, ties).tolist()) == [1, 2]
+    assert few_that_serve(sides, 2, weights, ties) is None
+    assert few_that_serve(sides[:0], 1, weights, ties[:0]) is None
 
 
 def test_labels_that_are_left_out_need_nothing(fake):
