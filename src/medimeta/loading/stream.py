@@ -24,7 +24,7 @@ from medimeta.loading.ahead import Job, ReadAhead
 from medimeta.loading.dataset import TaskDataset
 from medimeta.loading.normalize import Normalize
 from medimeta.loading.options import Options, whole_number
-from medimeta.loading.order import Order, Turn, chance, worker_share
+from medimeta.loading.order import Order, Shard, Turn, chance, worker_share
 from medimeta.loading.transfer import Transfer
 
 Labels = torch.Tensor | dict[str, torch.Tensor]
@@ -155,9 +155,13 @@ class BatchStream(IterableDataset[B]):
             )
         epoch, position = (whole_number(name, state[name], 0) for name in ("epoch", "position"))
         total = self._total()
-        if total is not None and position > self.shard.count(total):
+        if total is not None and position > self._furthest(total):
             raise UsageError(f"the state is at batch {position}, but there are {self.shard.count(total)} in an epoch.")
         self._next, self._latest = Progress(epoch, position), None
+
+    def _furthest(self, total: int) -> int:
+        """Return the last place of any state: rank 0 may have a batch more, and workers take several at a time."""
+        return Shard(0, self.shard.world_size, self.shard.even).count(total) + worker_share()[1] - 1
 
     def _pass(self, progress: Progress) -> Iterator[B]:
         order = self._order(progress.epoch)
