@@ -16,6 +16,9 @@ from torch.utils.data._utils import worker as torch_worker
 import medimeta as mm
 from medimeta.errors import UsageError
 
+# Python 3.12 warns of every fork beside threads, and PyTorch has some.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
 LAW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
