@@ -1,6 +1,8 @@
 """Reading ahead: in order, no more than asked for, and no way of failing that hangs."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -121,3 +123,20 @@ def test_a_forked_process_is_told_to_begin_anew():
             os._exit(1)
         assert os.waitpid(child, 0)[1] == 0
         assert len(list(results)) == 4
+
+
+UNFINISHED = """
+from medimeta.loading.ahead import Job, ReadAhead
+
+def stream():
+    with ReadAhead((Job(number, [lambda: None]) for number in range(9)), threads=2, ahead=2) as results:
+        yield from results
+
+passing = stream()
+print(next(passing))
+"""
+
+
+def test_a_program_ends_with_a_pass_that_is_not_done():
+    ended = subprocess.run([sys.executable, "-c", UNFINISHED], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")

@@ -16,6 +16,7 @@ from medimeta.learning.augment import Augmentation
 from medimeta.loading import stream
 from medimeta.loading.ahead import THREAD_NAME
 from medimeta.loading.buffers import BufferPool
+from medimeta.loading.normalize import Normalize
 
 
 @pytest.fixture(params=["bus/case category", "pbc/cell class"])
@@ -61,8 +62,6 @@ def test_epochs_differ_and_repeat_with_the_seed(dataset):
 @pytest.mark.parametrize("normalize", ["imagenet", "half", ((0.2, 0.4, 0.6), (0.3, 0.2, 0.1)), ((0.5,), (0.25,))])
 @pytest.mark.parametrize("rgb", [False, True])
 def test_normalisation_equals_the_formula(dataset, normalize, rgb):
-    from medimeta.loading.normalize import Normalize
-
     images, _ = next(iter(mm.loader(dataset, batch_size=4, normalize=normalize, rgb=rgb)))
     raw = torch.stack([dataset[index][0] for index in range(4)]).float() / 255
     rule = Normalize(normalize, channels=dataset.channels, rgb=rgb)
@@ -71,6 +70,14 @@ def test_normalisation_equals_the_formula(dataset, normalize, rgb):
     assert images.shape[1] == (3 if rgb else dataset.channels)
     torch.testing.assert_close(images, expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(rule(raw * 255), expected, rtol=1e-5, atol=1e-5)  # the way of other devices
+
+
+def test_a_dataset_that_gives_colour_gives_it_in_batches(dataset, monkeypatch):
+    monkeypatch.setattr(type(dataset), "channels", property(lambda _: 3))  # as loaded with rgb=True
+    images, _ = next(iter(mm.loader(dataset, 4, normalize=None)))
+    assert images.shape[1] == 3
+    normalised, _ = next(iter(mm.loader(dataset, 4)))
+    torch.testing.assert_close(normalised, Normalize("imagenet", channels=3)(images), rtol=1e-5, atol=1e-5)
 
 
 def test_last_batch_is_short_or_dropped(dataset):

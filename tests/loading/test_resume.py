@@ -96,6 +96,14 @@ def test_a_state_at_the_last_batch_leaves_an_empty_rest(tasks):
     assert loader.epoch == 2
 
 
+def test_the_state_of_one_rank_serves_another_that_has_a_batch_less(tasks):
+    ranks = [make("loader", tasks, batch_size=7, rank=rank, world_size=5) for rank in range(5)]
+    assert (len(ranks[0]), len(ranks[4])) == (3, 2)
+    states = [ranks[0].state_dict() for _ in ranks[0]]
+    ranks[4].load_state_dict(states[-1])
+    assert list(ranks[4]) == []
+
+
 def test_naming_the_epoch_of_the_state_keeps_the_place(tasks):
     loader = make("loader", tasks)
     loader.set_epoch(4)
@@ -123,15 +131,18 @@ def test_of_two_passes_the_state_is_of_the_one_begun_last(tasks):
 
 def test_the_state_of_a_worker_is_its_own_place(tasks):
     """As torchdata's StatefulDataLoader asks for it, in each worker."""
-    expected = list(make("loader", tasks))
+    expected = list(make("loader", tasks, batch_size=12))
+    assert len(expected) % 2  # so that the last step of a worker goes beyond the end
     try:
         for number in range(2):
             torch_worker._worker_info = torch_worker.WorkerInfo(id=number, num_workers=2, seed=0, dataset=None)
-            loader = make("loader", tasks)
-            first = list(islice(loader, 2))
-            again = make("loader", tasks)
-            again.load_state_dict(loader.state_dict())
-            assert same(first + list(again), expected[number::2])
+            loader = make("loader", tasks, batch_size=12)
+            for taken in (2, len(expected[number::2])):
+                loader.set_epoch(0)
+                first = list(islice(loader, taken))
+                again = make("loader", tasks, batch_size=12)
+                again.load_state_dict(loader.state_dict())
+                assert same(first + list(again), expected[number::2])
     finally:
         torch_worker._worker_info = None
 

@@ -16,6 +16,9 @@ from torch.utils.data._utils import worker as torch_worker
 import medimeta as mm
 from medimeta.errors import UsageError
 
+# Python 3.12 warns of every fork beside threads, and PyTorch has some.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
 LAW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -86,11 +89,11 @@ def test_even_shares_have_the_same_length_and_leave_out_less_than_one_round(data
     assert lengths == [whole // world_size] * world_size == [len(loader) for loader in loaders]
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
-def test_workers_of_a_dataloader_give_the_batches_in_order(dataset, context):
+@pytest.mark.parametrize(("context", "workers"), [("fork", 2), ("spawn", 2), ("forkserver", 1)])
+def test_workers_of_a_dataloader_give_the_batches_in_order(dataset, context, workers):
     loader = mm.loader(dataset, 9, shuffle=True, seed=5)
     expected = list(mm.loader(dataset, 9, shuffle=True, seed=5))
-    got = list(DataLoader(loader, batch_size=None, num_workers=2, multiprocessing_context=context))
+    got = list(DataLoader(loader, batch_size=None, num_workers=workers, multiprocessing_context=context))
     assert len(got) == len(expected)
     for (images, labels), (right, right_labels) in zip(got, expected, strict=True):
         assert torch.equal(images, right)
@@ -103,6 +106,15 @@ def test_workers_read_the_epoch_that_was_set(dataset, place_of):
     loader.set_epoch(3)
     order = [place for batch in visited(place_of, workers) for place in batch]
     assert order == loader.order(3).tolist()
+
+
+def test_workers_that_persist_go_on_to_the_next_epoch(dataset, place_of):
+    loader = mm.loader(dataset, 9, shuffle=True, seed=5, normalize=None)
+    workers = DataLoader(
+        loader, batch_size=None, num_workers=2, multiprocessing_context="fork", persistent_workers=True
+    )
+    for epoch in range(2):
+        assert [place for batch in visited(place_of, workers) for place in batch] == loader.order(epoch).tolist()
 
 
 def _leave(images, generator):

@@ -6,6 +6,7 @@ processor's cache. A thread that is done with its part does not wait for the oth
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections import deque
@@ -81,6 +82,7 @@ class ReadAhead(Generic[T]):
         ]
 
     def __enter__(self) -> Self:
+        atexit.register(self.close)  # while threads still end when they are told to
         try:
             for thread in self._threads:
                 thread.start()
@@ -117,6 +119,7 @@ class ReadAhead(Generic[T]):
         """End the threads and let go of all results; parts that are being worked on are waited for."""
         if os.getpid() != self._process:
             return  # forked: the threads are not here, and one of them may have held the lock
+        atexit.unregister(self.close)
         with self._room:
             self._closed = True
             self._room.notify_all()

@@ -106,6 +106,12 @@ def loader(
         Yields ``(images, labels)``: float32 ``(B, C, S, S)``, or uint8 with ``normalize=None``; labels as in the
         dataset, int64. Has ``set_epoch``, ``state_dict`` and ``load_state_dict``.
 
+    Notes
+    -----
+    Threads are enough to read; processes help where `augment` is slow on the CPU.
+    ``DataLoader(loader(...), batch_size=None, num_workers=2)`` shares the batches out to two, in the same order. Call
+    ``set_epoch`` before each pass then, or let the workers persist.
+
     Raises
     ------
     UsageError

@@ -75,16 +75,16 @@ class MixedBatches(BatchStream[MixedBatch]):
     Examples
     --------
     >>> import medimeta as mm
-    >>> names = ["bus/malignancy", "pbc/cell class", "skinl_photo/diagnosis"]
+    >>> names = ["bus/malignancy", "pbc/cell class"]
     >>> tasks = [mm.load(name, root=getfixture("bus_root"), split="train") for name in names]
     >>> mixed = mm.MixedBatches(tasks, batch_size=8, seed=0)
     >>> for images, labels, task in mixed:
     ...     assert images.shape[1:] == (3, 224, 224) and len(labels) == len(images)
     >>> len(mixed) == sum(-(-len(task) // 8) for task in tasks)
     True
-    >>> endless = mm.MixedBatches(tasks, batch_size=8, weights={name: 1 for name in names}, endless=True)
-    >>> for number, batch in enumerate(endless):
-    ...     if number == 100:
+    >>> weights = {"bus/malignancy": 1, "pbc/cell class": 3}
+    >>> for number, batch in enumerate(mm.MixedBatches(tasks, batch_size=4, weights=weights, endless=True)):
+    ...     if number == 12:
     ...         break
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import count, pairwise
@@ -24,7 +24,7 @@ from medimeta.loading.ahead import Job, ReadAhead
 from medimeta.loading.dataset import TaskDataset
 from medimeta.loading.normalize import Normalize
 from medimeta.loading.options import Options, whole_number
-from medimeta.loading.order import Order, Turn, chance, worker_share
+from medimeta.loading.order import Order, Shard, Turn, chance, worker_share
 from medimeta.loading.transfer import Transfer
 
 Labels = torch.Tensor | dict[str, torch.Tensor]
@@ -67,6 +67,9 @@ class BatchStream(IterableDataset[B]):
         self.shard = options.shard()
         image_bytes = [int(np.prod(dataset.stored.info.image_shape)) for dataset in datasets]
         self._transfer = Transfer(options.device, options.batch_size * max(image_bytes))
+        self._channels = [
+            (dataset.stored.info.channels, 3 if options.rgb else dataset.channels) for dataset in datasets
+        ]
         self._normalize = self._normalisations()
         self._next = Progress()
         self._latest: Progress | None = None
@@ -152,9 +155,13 @@ class BatchStream(IterableDataset[B]):
             )
         epoch, position = (whole_number(name, state[name], 0) for name in ("epoch", "position"))
         total = self._total()
-        if total is not None and position > self.shard.count(total):
+        if total is not None and position > self._furthest(total):
             raise UsageError(f"the state is at batch {position}, but there are {self.shard.count(total)} in an epoch.")
         self._next, self._latest = Progress(epoch, position), None
+
+    def _furthest(self, total: int) -> int:
+        """Return the last place of any state: rank 0 may have a batch more, and workers take several at a time."""
+        return Shard(0, self.shard.world_size, self.shard.even).count(total) + worker_share()[1] - 1
 
     def _pass(self, progress: Progress) -> Iterator[B]:
         order = self._order(progress.epoch)
@@ -194,10 +201,10 @@ class BatchStream(IterableDataset[B]):
         images = self._transfer.send(images)
         if self.options.augment is not None:
             images = self._augmented(images, self._generator(progress.epoch, turn.number))
-        if (normalize := self._normalize.get(self._datasets[turn.member].channels)) is not None:
-            images = normalize(images)
-        elif self.options.rgb:
-            images = images.expand(-1, 3, -1, -1)
+        if self._normalize:
+            images = self._normalize[self._channels[turn.member]](images)
+        else:
+            images = images.expand(-1, self._channels[turn.member][1], -1, -1)
         batch = self._batch(turn, images, self._labels(turn))
         progress.position += step
         return batch
@@ -222,14 +229,17 @@ class BatchStream(IterableDataset[B]):
             return {name: self._transfer.send_labels(values[turn.places]) for name, values in labels.items()}
         return self._transfer.send_labels(labels[turn.places])
 
-    def _normalisations(self) -> dict[int, Callable[[torch.Tensor], torch.Tensor]]:
-        """Return one normalisation for each number of channels; datasets share it, and with it its memory."""
+    def _normalisations(self) -> dict[tuple[int, int], Normalize]:
+        """Return one normalisation for each pair of channels; datasets share it, and with it its memory."""
         if self.options.normalize is None:
             return {}
-        return {
-            channels: Normalize(self.options.normalize, channels=channels, rgb=self.options.rgb)
-            for channels in {dataset.channels for dataset in self._datasets}
-        }
+        rules = {}
+        for stored, given in set(self._channels):
+            rule = Normalize(self.options.normalize, channels=stored, rgb=given == 3)
+            if isinstance(rule, torch.nn.Module):
+                rule.to(self._transfer.device)
+            rules[stored, given] = rule
+        return rules
 
     def _identity(self) -> dict[str, Any]:
         """Return what decides about the batches, so that a state is not taken up with others."""
