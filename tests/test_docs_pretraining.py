@@ -4,8 +4,6 @@ import doctest
 import re
 from pathlib import Path
 
-import medimeta as mm
-
 GUIDE = Path(__file__).parent.parent / "docs" / "pretraining.md"
 
 
@@ -14,8 +12,6 @@ def test_the_examples_of_the_guide_run(built_root, tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     assert all(block.startswith(">>> ") for block in blocks)
-    if not hasattr(mm, "MixedBatches"):
-        blocks = [block for block in blocks if "MixedBatches" not in block]
     test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, GUIDE.name, str(GUIDE), 0)
     found = doctest.DocTestRunner().run(test)
     assert found.attempted >= 20
