@@ -128,7 +128,7 @@ class TiffDataset(StoredDataset):
         self.folder = Path(folder).absolute()
         info = read_info(self.folder)
         self.images = TiffImages(self.folder, info)  # type: ignore[assignment]  # reads like an ImageBlock
-        self.__dict__.update(info=info, _info=info)  # read once, wherever the class keeps it
+        self._info = info
 
     def fingerprint(self) -> str:
         """Return one digest of all that learning depends on; TIFF files count by their sizes."""

@@ -33,8 +33,7 @@ class NotDivisibleError(Exception):
 
 def subject_codes(dataset: TaskDataset) -> Indices | None:
     """Return the subject of each sample, as numbers from 0 to at most how many samples there are; None if unknown."""
-    subjects = getattr(dataset, "subjects", None)
-    codes: Indices | None = subjects() if subjects is not None else None
+    codes = dataset.subjects()
     if codes is None or not len(codes):
         return None
     if codes.min() < 0 or codes.max() >= len(codes):
