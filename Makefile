@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SOURCE ?=
 OUT ?= demo
 
-.PHONY: demo test lint format bench docs clean
+.PHONY: demo test lint format bench interop docs clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml
@@ -32,11 +32,26 @@ format: $(VENV)/.installed  ## Rewrite files in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed  ## Ratios against the released packages, in an environment of their own
+bench: $(VENV)/.installed  ## Speed and memory against the released packages, to docs/benchmarks.md
 	$(BIN)/python -m benchmarks
+
+# The released package has the name of this one, so it needs an environment of its own; torchcross meets ours in another.
+.interop-venv-released/.installed:
+	$(PYTHON) -m venv .interop-venv-released
+	.interop-venv-released/bin/python -m pip install --quiet medimeta==0.0.6 torchcross==0.0.6
+	touch $@
+
+.interop-venv-torchcross/.installed: pyproject.toml
+	$(PYTHON) -m venv .interop-venv-torchcross
+	.interop-venv-torchcross/bin/python -m pip install --quiet torchcross==0.0.6 --editable '.[build,torch]'
+	touch $@
+
+interop: $(VENV)/.installed .interop-venv-released/.installed .interop-venv-torchcross/.installed  ## Tests against the released packages
+	MEDIMETA_RELEASED_PYTHON=$(CURDIR)/.interop-venv-released/bin/python \
+	MEDIMETA_TORCHCROSS_PYTHON=$(CURDIR)/.interop-venv-torchcross/bin/python $(BIN)/python -m pytest -m released tests/interop
 
 docs: $(VENV)/.installed  ## Write the table of datasets in the README anew
 	$(BIN)/python docs/readme_table.py
 
 clean:  ## Remove what the commands above made
-	rm -rf $(VENV) .bench-venv .bench-cache demo runs
+	rm -rf $(VENV) .interop-venv-* .bench-venv .bench-cache demo runs

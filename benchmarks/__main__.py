@@ -11,14 +11,17 @@ from rich.console import Console
 
 from benchmarks import building, cases, data
 from benchmarks.environment import released_python, versions
+from benchmarks.learning import learning_cases
+from benchmarks.loading import loading_cases
 from benchmarks.machine import describe_machine
 from benchmarks.measure import measure
-from benchmarks.report import disturbed, result, terminal_table, write_results
+from benchmarks.report import RESULTS, disturbed, result, terminal_table, write_results
+from benchmarks.starting import starting_cases
 
 
 def main() -> None:
     """Run the benchmarks that are asked for; slow figures are reported, and are no failure."""
-    names = [case.name for case in cases.all_cases(Path(), Path(), cases.FULL)] + list(building.NAMES)
+    names = [case.name for case in _other_cases(Path(), Path(), quick=True)] + list(building.NAMES)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
     parser.add_argument("--rounds", type=int, help="how often each side is measured; else as each case has it")
@@ -36,9 +39,8 @@ def main() -> None:
     if options.rounds is not None and options.rounds < 1:
         parser.error("--rounds must be at least 1")
 
-    extent, effort = (data.SMALL, cases.QUICK) if options.quick else (data.FULL, cases.FULL)
     released = released_python()
-    root = data.prepare(extent)
+    root = data.prepare(data.SMALL if options.quick else data.FULL)
     context = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": describe_machine(),
@@ -47,9 +49,15 @@ def main() -> None:
     }
     progress = Console(stderr=True, highlight=False)
     results = []
-    for case in (*cases.all_cases(root, released, effort), *building.building_cases(quick=options.quick)):
-        if options.only and case.name not in options.only:
+    wanted = set(options.only or names)
+    chosen = _other_cases(root, released, quick=options.quick)
+    if wanted.intersection(building.NAMES):  # laying them out makes their originals
+        chosen = (*chosen, *building.building_cases(quick=options.quick))
+    for case in chosen:
+        if case.name not in wanted:
             continue
+        if case.prepare is not None:
+            case.prepare()
         rounds = options.rounds or (cases.QUICK_ROUNDS if options.quick else case.rounds)
         patience = 0 if options.quick else options.patience
         measured = measure(case, rounds, patience, progress.print)
@@ -60,7 +68,19 @@ def main() -> None:
         if remark := disturbed(each):
             console.print(remark, soft_wrap=True)
     if not options.quick:
-        console.print(f"Written: {write_results(results, names)}, and a file for each case beside it", soft_wrap=True)
+        console.print(
+            f"Written: {write_results(results, names)}, and a file for each case in {RESULTS}", soft_wrap=True
+        )
+
+
+def _other_cases(root: Path, released: Path, *, quick: bool) -> tuple[cases.Case, ...]:
+    """Lay out all cases but those of building."""
+    effort = cases.QUICK if quick else cases.FULL
+    return (
+        *loading_cases(root, released, effort, quick=quick),
+        *learning_cases(root, released, effort),
+        *starting_cases(released),
+    )
 
 
 if __name__ == "__main__":

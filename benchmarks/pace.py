@@ -11,6 +11,7 @@ from typing import Any
 BATCH_SIZE = 64
 WARM_UP_BATCHES = 4
 WARM_UP_STEPS = 2
+SHOTS, QUERIES = 5, 10
 
 
 def images_per_second(batches: Iterable[Any], seconds: float) -> float:
@@ -25,6 +26,35 @@ def images_per_second(batches: Iterable[Any], seconds: float) -> float:
         if elapsed >= seconds:
             return count / elapsed
     raise ValueError("there are no batches")
+
+
+def images_per_second_in_passes(
+    one_pass: Callable[[], int], seconds: float, before: Callable[[], object] = lambda: None
+) -> float:
+    """Make whole passes until they took `seconds` together; each says how many images it read.
+
+    A first pass warms up. `before` is called ahead of each of the others, and is not timed.
+    """
+    one_pass()
+    count, elapsed = 0, 0.0
+    while elapsed < seconds:
+        before()
+        started = time.perf_counter()
+        count += one_pass()
+        elapsed += time.perf_counter() - started
+    return count / elapsed
+
+
+def per_second(items: Iterable[Any], seconds: float) -> float:
+    """Take items, and stop with the first after `seconds`; a first one warms up."""
+    stream = iter(items)
+    next(stream)
+    started = time.perf_counter()
+    for count, _ in enumerate(stream, 1):
+        elapsed = time.perf_counter() - started
+        if elapsed >= seconds:
+            return count / elapsed
+    raise ValueError(f"there are too few items for {seconds} s")
 
 
 def seconds_per_step(batches: Iterable[Any], step: Callable[[Any, Any], None], steps: int) -> float:

@@ -1,4 +1,4 @@
-"""Results: a table for the terminal, one JSON file a case, and ``RESULTS.md`` made of all of these files."""
+"""Results: a table for the terminal, one JSON file a case, and ``docs/benchmarks.md`` made of all of these."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.cases import Case
+from benchmarks.environment import REPOSITORY
 from benchmarks.measure import Measured, ratio
 
-FOLDER = Path(__file__).resolve().parent
-RESULTS = FOLDER / "results"
+RESULTS = REPOSITORY / "benchmarks" / "results"
+PAGE = REPOSITORY / "docs" / "benchmarks.md"
+FACTS = ("batch", "precision", "episode", "cache")  # what a worker says that a reader of the figures should know
 COLUMNS = ("what", "ours", "other side", "ratio", "target", "met")
 INTRODUCTION = """\
-# Results
+# Benchmarks
 
-Written by `make bench`. A figure is the median of all rounds, with the lowest and the highest in brackets; each round
-runs in a fresh process, the sides take turns, and a run is repeated where other processes were busy meanwhile. A ratio
-says how many times as good the left side is, by the medians. Only ratios carry over to other machines, and not all do:
-the training step depends on whether the processor multiplies bfloat16.
+Written by `make bench`; `benchmarks/` has the code and every single figure. A figure is the median of all rounds, with
+the lowest and the highest in brackets; each round runs in a fresh process, the sides take turns, and a run is repeated
+where other processes were busy meanwhile. A ratio says how many times as good the left side is, by the medians; where
+the other side is a bound, 1 is enough. Only ratios carry over to other machines, and not all do: the training step
+depends on whether the processor multiplies bfloat16.
 """
 
 
@@ -44,7 +47,7 @@ def result(case: Case, measured: Measured, **context: Any) -> dict[str, Any]:
 
 
 def write_results(results: Iterable[dict[str, Any]], order: Sequence[str]) -> Path:
-    """Write the results of this run, and ``RESULTS.md`` anew from these and earlier ones; return its path.
+    """Write the results of this run, and the page anew from these and earlier ones; return its path.
 
     `order` has the names of all cases; results of cases that are no more are left alone and left out.
     """
@@ -54,14 +57,13 @@ def write_results(results: Iterable[dict[str, Any]], order: Sequence[str]) -> Pa
         (RESULTS / f"{each['name']}.json").write_text(f"{text}\n", encoding="utf-8")
     files = [path for name in order if (path := RESULTS / f"{name}.json").is_file()]
     known = [json.loads(path.read_text(encoding="utf-8")) for path in files]
-    page = FOLDER / "RESULTS.md"
-    page.write_text(_page(known), encoding="utf-8")
-    return page
+    PAGE.write_text(_page(known), encoding="utf-8")
+    return PAGE
 
 
 def terminal_table(results: Sequence[dict[str, Any]]) -> Table:
     """Return a table for the terminal."""
-    table = Table(title="Ours against the released packages", title_justify="left")
+    table = Table(title="Ours against the released packages, and what the machine allows", title_justify="left")
     for column in COLUMNS:
         table.add_column(column, justify="left" if column == "what" else "right")
     for each in results:
@@ -109,11 +111,10 @@ def _section(group: Sequence[dict[str, Any]]) -> str:
 
 def _facts(each: dict[str, Any]) -> str:
     """Return in one line what the sides said about their work."""
-    said = [
-        f"{name} {', '.join(str(figures['facts'][key]) for key in ('batch', 'precision') if key in figures['facts'])}"
-        for name, figures in each["sides"].items()
-        if "batch" in figures["facts"]
-    ]
+    said = []
+    for name, figures in each["sides"].items():
+        facts = ", ".join(str(figures["facts"][fact]) for fact in FACTS if fact in figures["facts"])
+        said += [f"{name} {facts}"] if facts else []
     return f"{each['name']}: {'; '.join(said)}" if said else ""
 
 
@@ -126,7 +127,7 @@ def _rows(each: dict[str, Any]) -> list[tuple[str, ...]]:
                 comparison["title"],
                 _figure(each["sides"][comparison["side"]], each["unit"]),
                 _figure(each["sides"][comparison["against"]], each["unit"]),
-                f"{comparison['ratio']:.2f}" if target is None or target <= 1 else f"{comparison['ratio']:.1f}",
+                f"{comparison['ratio']:.2f}" if target is None or target <= 1 else f"{comparison['ratio']:,.1f}",
                 "–" if target is None else f"{target:g}",
                 "–" if met is None else "yes" if met else "no",
             )

@@ -13,9 +13,7 @@ from medimeta._version import __version__ as __version__
 if TYPE_CHECKING:
     from medimeta.building.dry_run import plan_build as plan_build
     from medimeta.building.engine import build as build
-    from medimeta.catalogue.lookup import dataset as dataset
     from medimeta.catalogue.lookup import datasets as datasets
-    from medimeta.catalogue.lookup import task as task
     from medimeta.catalogue.lookup import tasks as tasks
     from medimeta.catalogue.schema import DatasetCard as DatasetCard
     from medimeta.catalogue.schema import TaskCard as TaskCard
@@ -24,31 +22,47 @@ if TYPE_CHECKING:
     from medimeta.learning.metrics import Scores as Scores
     from medimeta.learning.metrics import evaluate as evaluate
     from medimeta.loading.arrays import load_arrays as load_arrays
+    from medimeta.loading.datamodule import DataModule as DataModule
     from medimeta.loading.dataset import TaskDataset as TaskDataset
     from medimeta.loading.dataset import load as load
+    from medimeta.loading.episode import Episode as Episode
+    from medimeta.loading.episode_files import load_episodes as load_episodes
     from medimeta.loading.episodes import Episodes as Episodes
     from medimeta.loading.loader import loader as loader
     from medimeta.loading.mixing import MixedBatches as MixedBatches
+    from medimeta.loading.normalize import Normalize as Normalize
+    from medimeta.loading.pretraining import pretraining_tasks as pretraining_tasks
+    from medimeta.loading.statistics import ChannelStatistics as ChannelStatistics
+    from medimeta.loading.statistics import channel_statistics as channel_statistics
+    from medimeta.store.lookup import dataset as dataset
+    from medimeta.store.lookup import task as task
     from medimeta.store.verify import verify as verify
 
 _HOMES = {
+    "ChannelStatistics": "medimeta.loading.statistics",
+    "DataModule": "medimeta.loading.datamodule",
     "DatasetCard": "medimeta.catalogue.schema",
+    "Episode": "medimeta.loading.episode",
     "Episodes": "medimeta.loading.episodes",
     "MedimetaError": "medimeta.errors",
     "MixedBatches": "medimeta.loading.mixing",
+    "Normalize": "medimeta.loading.normalize",
     "Scores": "medimeta.learning.metrics",
     "TaskCard": "medimeta.catalogue.schema",
     "TaskDataset": "medimeta.loading.dataset",
     "TaskTarget": "medimeta.catalogue.schema",
     "build": "medimeta.building.engine",
-    "dataset": "medimeta.catalogue.lookup",
+    "channel_statistics": "medimeta.loading.statistics",
+    "dataset": "medimeta.store.lookup",
     "datasets": "medimeta.catalogue.lookup",
     "evaluate": "medimeta.learning.metrics",
     "load": "medimeta.loading.dataset",
     "load_arrays": "medimeta.loading.arrays",
+    "load_episodes": "medimeta.loading.episode_files",
     "loader": "medimeta.loading.loader",
     "plan_build": "medimeta.building.dry_run",
-    "task": "medimeta.catalogue.lookup",
+    "pretraining_tasks": "medimeta.loading.pretraining",
+    "task": "medimeta.store.lookup",
     "tasks": "medimeta.catalogue.lookup",
     "verify": "medimeta.store.verify",
 }

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+
+from medimeta._interrupts import STOPPED
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    from medimeta.cli.boundary import run
+    try:
+        from medimeta.cli.boundary import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # before the command began: it tells of any other by itself
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.stderr.write(f"{STOPPED}\n")
+        code = 130
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is to leave
+    sys.exit(code)
 
 
 if __name__ == "__main__":

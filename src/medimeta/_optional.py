@@ -13,15 +13,17 @@ EXTRA_OF = {
     "nibabel": "build",
     "openpyxl": "build",
     "distributed": "dask",
+    "pyarrow": "parquet",
     "torch": "torch",
     "timm": "train",
     "lightning": "train",
     "safetensors": "train",
 }
+OF_OTHERS = {"torchcross": "torchcross==0.0.6"}  # no extra brings these: what they are for is named in interop/
 
 
 def missing_dependency(error: ModuleNotFoundError) -> MissingDependencyError | None:
-    """Return the error that says which extra brings a missing library; None where no extra does.
+    """Return the error that says what brings a missing library; None where nothing that is known here does.
 
     Examples
     --------
@@ -29,10 +31,14 @@ def missing_dependency(error: ModuleNotFoundError) -> MissingDependencyError | N
     this needs timm, which is not installed. Install it with: pip install 'medimeta[train]'
     """
     library = (error.name or "").split(".")[0]
-    if library not in EXTRA_OF:
+    if library in EXTRA_OF:
+        way_out = f"'medimeta[{EXTRA_OF[library]}]'"
+    elif library in OF_OTHERS:
+        way_out = OF_OTHERS[library]
+    else:
         return None
     return MissingDependencyError(
-        f"this needs {library}, which is not installed. Install it with: pip install 'medimeta[{EXTRA_OF[library]}]'"
+        f"this needs {library}, which is not installed. Install it with: pip install {way_out}"
     )
 
 

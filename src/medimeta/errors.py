@@ -42,6 +42,10 @@ class MissingDependencyError(MedimetaError, ImportError):
     exit_code = 2
 
 
+class SampleIndexError(UsageError, IndexError):
+    """A sample that a dataset does not have."""
+
+
 class CardError(MedimetaError, ValueError):
     """One or more cards are not valid; every problem is listed with its file and field."""
 
@@ -98,6 +102,18 @@ class RootNotWritableError(StoreError, PermissionError):
 
 class DamagedStoreError(StoreError, ValueError):
     """A built dataset is not whole: verification found problems."""
+
+
+class ChangedStoreError(StoreError):
+    """The files of a dataset are no longer those that were opened."""
+
+
+class EpisodeFileError(MedimetaError, OSError, ValueError):
+    """A file of episodes does not read, or was made for other data."""
+
+
+class EpisodeFileNotFoundError(EpisodeFileError, FileNotFoundError):
+    """There is no such file of episodes."""
 
 
 class WeightsError(MedimetaError, ValueError):

@@ -217,11 +217,11 @@ class Child:
     All processes that it starts have a mark in their environment, by which they are found after its death.
     """
 
-    def __init__(self, arguments, chunk, pause):
+    def __init__(self, arguments, script):
         self.mark = f"MEDIMETA_TEST_MARK={uuid.uuid4()}"
         name, _, value = self.mark.partition("=")
         self.main = subprocess.Popen(
-            [sys.executable, "-B", "-c", CHILD, str(chunk), str(pause), *map(str, arguments)],
+            [sys.executable, "-B", "-c", *map(str, script), *map(str, arguments)],
             env={**os.environ, name: value},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -247,14 +247,17 @@ class Child:
 
 @pytest.fixture
 def start(root):
-    """Start the command that builds a dataset, with so many samples in a chunk and a pause in seconds after each."""
+    """Start the command that builds a dataset, with so many samples in a chunk and a pause in seconds after each.
+
+    Another script, with arguments of its own, may start it instead.
+    """
     if not Path("/proc/self/environ").exists():
         pytest.skip("processes are looked up in /proc, which is not here")
     children = []
 
-    def start(dataset, source, *flags, chunk=32, pause=0, place=root, workers=2, size=16):
+    def start(dataset, source, *flags, chunk=32, pause=0, place=root, workers=2, size=16, script=()):
         common = ["--source", source, "--root", place, "--workers", workers, "--size", size, "--allow-partial"]
-        children.append(Child(["build", dataset, *common, *flags], chunk, pause))
+        children.append(Child(["build", dataset, *common, *flags], script or (CHILD, chunk, pause)))
         return children[-1]
 
     yield start

@@ -389,6 +389,49 @@ def test_an_image_that_is_in_no_tarball_is_told_and_the_others_are_kept(download
     told(SourceNotFoundError, ours, part, "images/99999999_000.png: is in none", kept=True, partial=False)
 
 
+def with_other_files(tarball, change):
+    """Return a tarball with the contents of its files changed; what becomes None is left out."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(tarball)) as packed, tarfile.open(fileobj=file, mode="w:gz") as tar:
+        for info in packed:
+            data = change(info.name, packed.extractfile(info).read()) if info.isfile() else b""
+            if data is not None:
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_tarballs_that_are_cut_images_that_lack_and_images_that_do_not_decode_are_told_together(
+    download, told, as_if_whole, root, workers
+):
+    ours, name = download("cxr"), "CXR8/images/images_{:03}.tar.gz".format
+    members = ours.zip("CXR8.zip")
+
+    def without_a_file(tarball):
+        return with_other_files(tarball, lambda file, data: None if file.endswith("_000.png") else data)
+
+    bad = with_other_files(members[name(2)], lambda file, data: b"no image" if file.endswith("_001.png") else data)
+    spoilt = {name(1): without_a_file(members[name(1)]), name(2): bad}
+    ours.edit("CXR8.zip", **spoilt)
+    parts = ["lacks ", " of 150 images", " of 150 samples of cxr cannot be rendered, so nothing was published"]
+    parts += ["_000.png: is in none of the archives", "_001.png: is not an image that can be read"]
+    with pytest.raises(SourceNotFoundError) as caught:
+        mm.build("cxr", ours.folder, root, workers=workers, size=16)
+    assert [part for part in parts if part not in str(caught.value)] == []
+    cut = {name(number): members[name(number)][:-2000] for number in (3, 5)}
+    ours.edit("CXR8.zip", **cut)
+    with pytest.raises(DamagedSourceError, match="not all archives of images can be read") as caught:
+        mm.build("cxr", ours.folder, root, workers=workers, size=16)
+    told_now = "\n".join(caught.value.problems)
+    assert [number for number in (3, 5) if f"{name(number)}: is cut short or damaged" not in told_now] == []
+    assert "_001.png: is not an image that can be read" in told_now
+    assert "is in none of the archives" not in told_now  # it may be in what cannot be read
+    ours.repack("CXR8.zip", members)
+    [report] = mm.build("cxr", ours.folder, root, workers=workers, size=16)
+    assert report.samples == 150
+
+
 def test_of_very_many_problems_the_first_are_shown_and_all_are_in_a_file(download, told, root):
     ours = download("fundus")
     members = ours.zip(f"{FUNDUS}.zip")

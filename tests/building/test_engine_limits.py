@@ -14,6 +14,7 @@ import pytest
 import medimeta as mm
 from medimeta.building import chunks
 from medimeta.building.journal import Journal
+from medimeta.building.publish import locked
 from medimeta.cli.boundary import run
 from medimeta.errors import (
     DatasetExistsError,
@@ -352,8 +353,52 @@ def test_a_kill_while_a_dataset_is_replaced_never_loses_it(
             build("bus", bus_tree)
         assert contents(root / "bus") == old
         assert not (root / ".bus.old").exists()
+    else:  # nothing else will be built of it: what the kill left is tidied all the same
+        assert len(list(root.iterdir())) > 1
+        with pytest.raises(DatasetExistsError):
+            build("bus", bus_tree)
+        assert [path.name for path in root.iterdir()] == ["bus"]
     report = build("bus", bus_tree, overwrite=True)
     assert report.resumed == (12 if call == "rename" else 0)
     assert contents(root / "bus") == new
     assert [path.name for path in root.iterdir()] == ["bus"]
     assert mm.verify("bus", root=root, deep=True).ok
+
+
+@pytest.mark.parametrize(("call", "number"), [("rename", 0), ("remove", 0)])
+def test_a_kill_while_a_dataset_comes_leaves_nothing_behind_for_the_next_build(
+    build, bus_tree, root, contents, unbroken, call, number
+):
+    command = ["build", "bus", "--source", bus_tree, "--root", root, "--size", "16", "--workers", "1"]
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", KILLED, call, str(number), *map(str, command), "--allow-partial"],
+        capture_output=True,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (root / "bus").exists() == (call == "remove")
+    assert {".bus.partial", ".bus.lock"} < {path.name for path in root.iterdir()} | {"bus"}
+    if call == "rename":
+        assert build("bus", bus_tree).resumed == 12
+    else:
+        with pytest.raises(DatasetExistsError):
+            build("bus", bus_tree)
+    assert contents(root) == unbroken()
+
+
+def test_what_a_kill_left_is_not_touched_while_another_process_builds(build, bus_tree, root):
+    build("bus", bus_tree)
+    with locked(root, "bus"):
+        (root / ".bus.partial").mkdir()
+        with pytest.raises(DatasetExistsError):
+            build("bus", bus_tree)
+    assert (root / ".bus.partial").exists()
+
+
+def test_an_unfinished_build_that_is_to_replace_a_dataset_is_kept(build, bus_tree, root, interrupt, monkeypatch):
+    build("bus", bus_tree, size=24)
+    monkeypatch.setattr(chunks, "MOST_SAMPLES", 1)
+    with pytest.raises(KeyboardInterrupt):
+        build("bus", bus_tree, overwrite=True, progress=interrupt(7))
+    with pytest.raises(DatasetExistsError):
+        build("bus", bus_tree)
+    assert build("bus", bus_tree, overwrite=True).resumed == 7

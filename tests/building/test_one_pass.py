@@ -340,7 +340,7 @@ def test_all_unknown_labels_are_listed_at_once_and_the_rest_in_a_file(original, 
     assert (root / "bus.problems.txt").read_text().splitlines() == list(caught.value.problems)
     assert all("unknown label 'cyst'; known: " in problem for problem in caught.value.problems)
     write_table(original, [row | {"label": "cyst"} if row == table[0] else row for row in table])
-    with pytest.raises(LabelError, match="1 labels of bus"):
+    with pytest.raises(LabelError, match="1 label of bus is not on its card"):
         build_both(original)
     assert list(root.iterdir()) == []  # a list that is no longer true goes
 

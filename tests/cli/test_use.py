@@ -9,7 +9,7 @@ import pytest
 
 from medimeta._version import __version__
 
-VERBS = ("list", "show", "build", "verify", "train", "benchmark", "demo")
+VERBS = ("list", "show", "build", "verify", "stats", "train", "benchmark", "demo")
 
 
 def test_without_arguments_the_verbs_are_shown(command):

@@ -278,3 +278,17 @@ def test_a_buffer_is_reused_only_when_nothing_of_it_is_left():
     assert pool.take().ctypes.data != address
     del part
     assert address in {pool.take().ctypes.data for _ in [0]} | {pool.take().ctypes.data}
+
+
+def test_a_dataset_of_pil_images_is_refused(built_root):
+    with pytest.raises(UsageError, match="bus: gives single images as PIL.Image"):
+        mm.loader(mm.load("bus", root=built_root, pil=True))
+
+
+def test_an_epoch_counts_once_its_first_batch_is_asked_for(dataset):
+    """Lightning calls ``iter`` before training, and drops what it gets."""
+    loader = mm.loader(dataset, batch_size=8, shuffle=True, normalize=None)
+    iter(loader)
+    assert loader.epoch == 0
+    next(iter(loader))
+    assert loader.epoch == 1

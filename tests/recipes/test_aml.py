@@ -17,6 +17,7 @@ from medimeta.catalogue.schema import SPLITS
 from medimeta.errors import LabelError, SourceNotFoundError, TableError
 from medimeta.recipes.aml import RECIPE
 from medimeta.recipes.recipe import Options
+from medimeta.recipes.refusal import refuse_misfits
 from medimeta.sources.find import find_original
 from medimeta.sources.zipped import ZipArchive
 from medimeta.synthetic.aml import CODES, write
@@ -25,7 +26,9 @@ TABLE = "annotations.dat"
 
 
 def listing_of(path, **options):
-    return RECIPE.listing(find_original(path, RECIPE.original, ["aml"]), Options(**options))
+    listing = RECIPE.listing(find_original(path, RECIPE.original, ["aml"]), Options(**options))
+    refuse_misfits(listing, str(path), allow_partial=True)
+    return listing
 
 
 def paths(listing):

@@ -19,6 +19,7 @@ from medimeta.errors import DamagedSourceError, SourceError, SourceNotFoundError
 from medimeta.recipes import cxr as module
 from medimeta.recipes.cxr import RECIPE
 from medimeta.recipes.recipe import Options
+from medimeta.recipes.refusal import refuse_misfits
 from medimeta.sources.archive import Archive
 from medimeta.sources.find import find_original
 from medimeta.synthetic import cxr as synthetic
@@ -91,7 +92,9 @@ def found(tmp_path):
 @pytest.fixture
 def listed(found):
     def list_all(files, *, allow_partial=False):
-        return RECIPE.listing(found(files, allow_partial=allow_partial), Options(allow_partial=allow_partial))
+        listing = RECIPE.listing(found(files, allow_partial=allow_partial), Options(allow_partial=allow_partial))
+        refuse_misfits(listing, "here", allow_partial=True)
+        return listing
 
     return list_all
 

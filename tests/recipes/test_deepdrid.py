@@ -14,6 +14,7 @@ from PIL import Image
 from medimeta.errors import SourceNotFoundError, TableError
 from medimeta.recipes.deepdrid import RECIPE
 from medimeta.recipes.recipe import Options
+from medimeta.recipes.refusal import refuse_misfits
 from medimeta.sources.find import find_original
 from medimeta.synthetic import deepdrid as synthetic
 
@@ -85,7 +86,9 @@ def listed(tmp_path):
 
 def listing(path, datasets=(), *, allow_partial=False):
     source = find_original(path, RECIPE.original, datasets, allow_partial=allow_partial)
-    return RECIPE.listing(source, Options(allow_partial=allow_partial))
+    found = RECIPE.listing(source, Options(allow_partial=allow_partial))
+    refuse_misfits(found, str(path), allow_partial=True)
+    return found
 
 
 def image_ids(found, dataset="dr_regular"):

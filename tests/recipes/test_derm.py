@@ -15,6 +15,7 @@ from medimeta.catalogue.schema import SPLITS
 from medimeta.errors import SourceNotFoundError, TableError
 from medimeta.recipes.derm import DIAGNOSES, DOWNLOADS, LESIONS, RECIPE
 from medimeta.recipes.recipe import Options
+from medimeta.recipes.refusal import refuse_misfits
 from medimeta.sources.find import find_original
 from medimeta.sources.folder import FolderArchive
 from medimeta.synthetic.derm import write
@@ -29,7 +30,9 @@ def row(image, place):
 
 def listing_of(path, **options):
     source = find_original(path, RECIPE.original, ["derm"], **options)
-    return RECIPE.listing(source, Options(**options))
+    listing = RECIPE.listing(source, Options(**options))
+    refuse_misfits(listing, str(path), allow_partial=True)
+    return listing
 
 
 def facts(listing):

@@ -13,6 +13,7 @@ import medimeta as mm
 from medimeta.errors import SourceNotFoundError, TableError
 from medimeta.recipes.derm7pt import RECIPE
 from medimeta.recipes.recipe import Options
+from medimeta.recipes.refusal import refuse_misfits
 from medimeta.sources.find import find_original
 from medimeta.synthetic import derm7pt as synthetic
 
@@ -66,7 +67,9 @@ def listed(tmp_path):
 
 def listing(path, *, allow_partial=False):
     source = find_original(path, RECIPE.original, allow_partial=allow_partial)
-    return RECIPE.listing(source, Options(allow_partial=allow_partial))
+    found = RECIPE.listing(source, Options(allow_partial=allow_partial))
+    refuse_misfits(found, str(path), allow_partial=True)
+    return found
 
 
 def paths(found, dataset="skinl_photo"):

@@ -15,6 +15,7 @@ from medimeta.catalogue.schema import SPLITS
 from medimeta.errors import LabelError, SourceNotFoundError, TableError
 from medimeta.recipes.fundus import IMAGES, RECIPE, SETS, TABLES, TOP
 from medimeta.recipes.recipe import Options
+from medimeta.recipes.refusal import refuse_misfits
 from medimeta.sources.find import find_original
 from medimeta.synthetic.fundus import write
 
@@ -31,7 +32,9 @@ def table_of(*rows, columns=DISEASES):
 
 def listing_of(path, **options):
     source = find_original(path, RECIPE.original, ["fundus"], **options)
-    return RECIPE.listing(source, Options(**options))
+    listing = RECIPE.listing(source, Options(**options))
+    refuse_misfits(listing, str(path), allow_partial=True)
+    return listing
 
 
 def facts(listing):

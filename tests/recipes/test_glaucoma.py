@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from medimeta.errors import SourceNotFoundError, TableError
 from medimeta.recipes.glaucoma import RECIPE
 from medimeta.recipes.recipe import Options
+from medimeta.recipes.refusal import refuse_misfits
 from medimeta.sources.find import find_original
 from medimeta.synthetic import glaucoma as synthetic
 
@@ -70,7 +71,9 @@ def listed(tmp_path):
 
 def listing(path, *, allow_partial=False):
     source = find_original(path, RECIPE.original, allow_partial=allow_partial)
-    return RECIPE.listing(source, Options(allow_partial=allow_partial))
+    found = RECIPE.listing(source, Options(allow_partial=allow_partial))
+    refuse_misfits(found, str(path), allow_partial=True)
+    return found
 
 
 def by_name(found):

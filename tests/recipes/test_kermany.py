@@ -12,6 +12,7 @@ import medimeta as mm
 from medimeta.errors import LabelError, SourceError, SourceNotFoundError
 from medimeta.recipes.kermany import RECIPE
 from medimeta.recipes.recipe import Options
+from medimeta.recipes.refusal import refuse_misfits
 from medimeta.recipes.splits import TRAIN_VAL, random_split
 from medimeta.sources.find import find_original
 from medimeta.synthetic import kermany as synthetic
@@ -70,7 +71,10 @@ def listed(tmp_path):
 
     def list_all(files, datasets=(), *, allow_partial=False):
         path = write_zip(files, tmp_path / f"{len(list(tmp_path.iterdir()))}" / "ZhangLabData.zip")
-        return RECIPE.listing(find(path, datasets, allow_partial=allow_partial), Options(allow_partial=allow_partial))
+        source = find(path, datasets, allow_partial=allow_partial)
+        listing = RECIPE.listing(source, Options(allow_partial=allow_partial))
+        refuse_misfits(listing, str(path), allow_partial=True, way_out=RECIPE.way_out)
+        return listing
 
     return list_all
 

@@ -20,6 +20,7 @@ from medimeta.errors import DamagedSourceError, SourceError, SourceNotFoundError
 from medimeta.recipes import lits, lits_boxes
 from medimeta.recipes.lits import RECIPE
 from medimeta.recipes.recipe import Options, Rendered
+from medimeta.recipes.refusal import refuse_misfits
 from medimeta.recipes.splits import random_split
 from medimeta.sources.archive import Archive
 from medimeta.sources.find import find_original
@@ -71,7 +72,9 @@ def copy(tree, tmp_path) -> Path:
 
 def list_at(path, **options):
     source = find_original(path, RECIPE.original, list(AXES), allow_partial=options.get("allow_partial", False))
-    return source, RECIPE.listing(source, Options(**options))
+    listing = RECIPE.listing(source, Options(**options))
+    refuse_misfits(listing, str(path), allow_partial=True)
+    return source, listing
 
 
 def comparable(listing):
@@ -469,7 +472,7 @@ def test_boxes_that_do_not_fit_are_told_all_at_once(copy):
 
     rewrite_boxes(copy, "", 0, change)
     rewrite_boxes(copy, "test-", 59, too_far)
-    with pytest.raises(TableError, match="Organ boxes do not fit their volumes") as error:
+    with pytest.raises(TableError, match="4 rows or images cannot be used") as error:
         list_at(copy)
     assert len(error.value.problems) == 4
     for problem, (line, organ, why) in zip(
@@ -507,7 +510,7 @@ def test_lines_that_cannot_be_read_are_told_all_at_once(copy):
 
     first = rewrite_boxes(copy, "", 1, change)
     second = rewrite_boxes(copy, "test-", 0, twice)
-    with pytest.raises(TableError, match="Organ boxes of LiTS cannot be used") as error:
+    with pytest.raises(TableError, match="2 rows or images cannot be used") as error:
         list_at(copy)
     problems = sorted(problem.rpartition(": ")[0].rpartition("/")[2] for problem in error.value.problems)
     names = [f"{path.parent.name}: {path.name}" for path in (first, second)]
@@ -585,7 +588,7 @@ def test_damaged_volumes_are_told_all_at_once_before_any_is_rendered(copy):
     shutil.copy(find(copy, "segmentation-28.nii"), find(copy, "segmentation-29.nii"))
     image = nibabel.load(find(copy, "segmentation-28.nii"))
     nibabel.save(nibabel.Nifti1Image(image.get_fdata()[:-1].copy(), None), find(copy, "segmentation-28.nii"))
-    with pytest.raises(DamagedSourceError, match="Volumes of LiTS cannot be used") as error:
+    with pytest.raises(DamagedSourceError, match="3 rows or images cannot be used") as error:
         list_at(copy)
     found = [problem.rpartition("Batch ")[2] for problem in error.value.problems]
     assert found[0].startswith("1: volume-0.nii: is cut short")
@@ -689,7 +692,7 @@ def real_source(real_originals):
 
 
 def test_real_boxes_are_all_read(real_source, monkeypatch):
-    boxes = lits_boxes.read_boxes(real_source)
+    boxes = lits_boxes.read_boxes(real_source, [])
     assert Counter(split for split, _ in boxes) == {"train": 131, "test": 70}
     assert sum(map(len, boxes.values())) == 1751
     monkeypatch.setattr(lits, "SWAPPED", {})
@@ -707,7 +710,7 @@ def test_the_real_boxes_of_test_volume_59_are_those_of_the_volume_put_right(real
     """Of its organs, the extent from front to back counts thick slices: less than a third of that of its neighbours."""
 
     def depth(number):
-        liver = lits_boxes.read_boxes(real_source)["test", number][0]
+        liver = lits_boxes.read_boxes(real_source, [])["test", number][0]
         assert liver.organ == "liver"
         return [high - low for low, high in liver.bounds]
 

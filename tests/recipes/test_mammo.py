@@ -20,6 +20,7 @@ from medimeta.recipes import mammo
 from medimeta.recipes.mammo import RECIPE
 from medimeta.recipes.mammo_tables import lucent_centered, read_tables, shared_patients
 from medimeta.recipes.recipe import Options, Rendered
+from medimeta.recipes.refusal import refuse_misfits
 from medimeta.sources.archive import Archive
 from medimeta.sources.find import find_original, open_archive
 from medimeta.sources.folder import FolderArchive
@@ -46,7 +47,9 @@ def copy(download, tmp_path) -> Path:
 def list_at(path, datasets=BOTH, **options):
     partial = options.get("allow_partial", False)
     source = find_original(path, RECIPE.original, datasets, allow_partial=partial)
-    return source, RECIPE.listing(source, Options(**options))
+    listing = RECIPE.listing(source, Options(**options))
+    refuse_misfits(listing, str(path), allow_partial=True)
+    return source, listing
 
 
 def comparable(listing):

@@ -1,6 +1,5 @@
 """Positional reads: any order, any number of threads and processes, and no silent damage."""
 
-import multiprocessing
 import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -50,22 +49,6 @@ def test_many_threads_may_read_at_once(block):
             assert np.array_equal(images, block.as_memory_map()[indices])
 
 
-def _sum(block):
-    return int(block.read(range(80)).sum())
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_a_block_works_in_other_processes(block, method):
-    expected = _sum(block)  # opened here first, so that a forked child inherits handles and a dead pool
-    with multiprocessing.get_context(method).Pool(2) as pool:
-        assert pool.map(_sum, [block] * 4) == [expected] * 4
-
-
-def test_it_pickles_as_a_path(block):
-    block.read([0])
-    assert len(pickle.dumps(block)) < 600
-
-
 def test_chunked_files_of_others_read_the_same(built_root, of_others):
     stored = open_dataset("pbc", of_others.parent)
     assert not stored.images.contiguous
@@ -84,15 +67,6 @@ def test_a_truncated_file_is_told_before_the_first_read(bus):
         file.truncate(images.stat().st_size - 1000)
     with pytest.raises(DamagedStoreError, match="images.hdf5"):
         open_dataset("bus", bus.parent)
-
-
-def test_a_file_cut_short_while_in_use_is_told_and_does_not_end_the_process(bus):
-    stored = open_dataset("bus", bus.parent)
-    with (bus / "images.hdf5").open("r+b") as file:
-        file.truncate(stored.images.offset + 10 * 224 * 224)
-    assert stored.images.read([9]).shape == (1, 224, 224)
-    with pytest.raises(DamagedStoreError, match="ends in the middle of sample"):
-        stored.images.read([20])
 
 
 @pytest.mark.parametrize("content", [b"", b"no hdf5 at all"])

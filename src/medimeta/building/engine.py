@@ -10,9 +10,11 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from medimeta._interrupts import STOPPED, deliver_held, held_back, let_through
 from medimeta._optional import require
 from medimeta._processors import usable_processors
 from medimeta._version import __version__
@@ -21,8 +23,9 @@ from medimeta.building.chunks import Chunk, chunk_length, make_chunks
 from medimeta.building.disk import check_free, needed_bytes
 from medimeta.building.executors import Workers, open_workers, run_jobs
 from medimeta.building.journal import has_finished
+from medimeta.building.outcome import Outcome
 from medimeta.building.plan import Plan, make_plans
-from medimeta.building.problems import keep_problems
+from medimeta.building.problems import keep_problems, note_problems
 from medimeta.building.publish import locked, partial_folder, publish, refuse_existing, remove, workplace
 from medimeta.building.render import RenderedChunk, RenderedSample, render_chunk
 from medimeta.building.report import BuildReport
@@ -30,14 +33,8 @@ from medimeta.building.settings import DEFAULT_SIZE, Settings
 from medimeta.building.slabs import Slabs
 from medimeta.building.sources import Pass, check_unchanged, find_passes, plan_digest, source_state
 from medimeta.catalogue.schema import SPLITS
-from medimeta.errors import (
-    DamagedSourceError,
-    SourceChangedError,
-    SourceError,
-    SourceNotFoundError,
-    problems_error,
-)
-from medimeta.recipes.recipe import Pixels, Sample
+from medimeta.errors import SourceChangedError, SourceError
+from medimeta.recipes.recipe import Pixels
 from medimeta.store import layout
 from medimeta.store.manifest import Manifest
 from medimeta.store.verify import verify_folder
@@ -63,6 +60,7 @@ def build(
     """Build datasets from their original downloads.
 
     A build that is broken off, by Ctrl-C, a kill or an error, keeps what is finished; the same call goes on with it.
+    Ctrl-C is held back for the moments in which it would do harm; its KeyboardInterrupt says how to go on.
 
     Parameters
     ----------
@@ -117,15 +115,35 @@ def build(
     workers = usable_processors() if workers is None else workers
     settings = Settings(layout.default_root(root), workers, size, allow_partial, overwrite, tiff, release_errata, dask)
     names = [dataset] if isinstance(dataset, str | os.PathLike) else list(dataset)
-    passes = find_passes(names, source, settings)
-    if not overwrite:
-        refuse_existing(settings.root, [card.id for found in passes for card in found.cards])
+    passes: list[Pass] = []
     reports: list[BuildReport] = []
-    with open_workers(settings.workers, dask) as pool:
-        for found in passes:
-            with keep_problems(settings.root, found.cards[0].id):
-                reports += _build_pass(found, settings, pool, progress)
+    with held_back():
+        try:
+            with let_through():
+                passes += find_passes(names, source, settings, partial(note_problems, settings.root))
+            if not overwrite:
+                refuse_existing(settings.root, [card.id for found in passes for card in found.cards])
+            with open_workers(settings.workers, dask) as pool:
+                for found in passes:
+                    deliver_held()
+                    with keep_problems(settings.root, found.cards[0].id):
+                        reports += _build_pass(found, settings, pool, progress)
+            deliver_held()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_how_to_go_on(passes, reports)) from None
     return reports
+
+
+def _how_to_go_on(passes: Sequence[Pass], reports: Sequence[BuildReport]) -> str:
+    """Say what a build that was stopped has left, and how to go on with it."""
+    if not reports:
+        return STOPPED
+    built = [report.dataset for report in reports]
+    rest = [card.id for found in passes for card in found.cards if card.id not in built]
+    done = f"{', '.join(built)} {'is' if len(built) == 1 else 'are'} built"
+    if not rest:
+        return f"stopped by Ctrl-C, but {done} already."
+    return f"stopped by Ctrl-C. {done}. Build {', '.join(rest)} alone to go on: what is finished is kept."
 
 
 def _build_pass(found: Pass, settings: Settings, pool: Workers, progress: Progress | None) -> list[BuildReport]:
@@ -135,20 +153,23 @@ def _build_pass(found: Pass, settings: Settings, pool: Workers, progress: Progre
             held.enter_context(locked(settings.root, card.id))
         if not settings.overwrite:
             refuse_existing(settings.root, [card.id for card in found.cards])
-        plans = make_plans(found.cards, found.recipe, found.source, settings.options)
-        state = source_state(found.source, plans)
+        with let_through():
+            plans = make_plans(found.cards, found.recipe, found.source, settings.options)
+            state = source_state(found.source, plans)
         needed = sum(needed_bytes(plan, settings.options, tiff=settings.tiff) for plan in plans)
         there = sum(_size_of(settings, plan) for plan in plans)
         check_free(settings.root, plans, needed - there)
+        deliver_held()
         building = _Building(found, plans, settings, state, progress)
         try:
             for plan in plans:
                 building.open(plan, held)
             building.render(pool)
-            manifests = [building.finish(assembly) for assembly in building.assemblies.values()]
+            with let_through():
+                manifests = [building.finish(assembly) for assembly in building.assemblies.values()]
         finally:
             building.close()
-        for plan in plans:
+        for plan in plans:  # once begun, to the end: they belong together
             publish(settings.root, plan.card.id)
     seconds = time.perf_counter() - started
     return [
@@ -160,14 +181,6 @@ def _build_pass(found: Pass, settings: Settings, pool: Workers, progress: Progre
 def _size_of(settings: Settings, plan: Plan) -> int:
     images = partial_folder(settings.root, plan.card.id) / "dataset" / layout.IMAGES
     return images.stat().st_blocks * 512 if images.is_file() and hasattr(images.stat(), "st_blocks") else 0
-
-
-@dataclass
-class _Outcome:
-    """What became of the samples so far."""
-
-    problems: list[str]
-    missing: list[Sample]
 
 
 class _Building:
@@ -188,8 +201,9 @@ class _Building:
         """Open the place where a dataset is made, with what a broken build left in it."""
         folder = held.enter_context(workplace(self._settings.root, plan.card.id))
         self._folders.append(folder)
-        digest = plan_digest(plan, self._found.recipe, self._settings, self._state)
-        assembly = Assembly(plan, digest, folder, self._settings.size)
+        with let_through():  # what is there is read and checked
+            digest = plan_digest(plan, self._found.recipe, self._settings, self._state)
+            assembly = Assembly(plan, digest, folder, self._settings.size)
         self.assemblies[plan.card.id] = assembly
         self._tell(assembly)
 
@@ -215,7 +229,8 @@ class _Building:
 
     def _check_unchanged(self) -> None:
         try:
-            check_unchanged(self._found.source, self._plans, self._state)
+            with let_through():
+                check_unchanged(self._found.source, self._plans, self._state)
         except SourceChangedError:
             # Part of what is finished is of the new state. If the old one came back, it must not count.
             for assembly in self.assemblies.values():
@@ -223,7 +238,7 @@ class _Building:
             raise
 
     def _render(self, pool: Workers) -> None:
-        outcome = _Outcome([], [])
+        outcome = Outcome()
         settings, recipe, source = self._settings, self._found.recipe, self._found.source
         done = {dataset: frozenset(assembly.done) for dataset, assembly in self.assemblies.items()}
         chunks = make_chunks(
@@ -231,28 +246,14 @@ class _Building:
         )
         slabs = self._slabs(pool) if pool.share_memory else None
         try:
-            for chunk in run_jobs(pool, render_chunk, _with_slabs(chunks, slabs)):
+            for chunk in run_jobs(pool, render_chunk, _with_slabs(_to_its_end(chunks, outcome.broken), slabs)):
                 outcome.problems += [problem for _, problem in chunk.problems]
                 self._place(chunk, slabs)
         finally:
             if slabs is not None:
                 slabs.remove()
         total = sum(len(plan.samples) for plan in self._plans)
-        if outcome.missing:
-            raise problems_error(
-                SourceNotFoundError,
-                f"{source.where('')}: lacks {len(outcome.missing)} of {total} images, so nothing was published:",
-                [f"{sample.original_filepath}: is in none of the archives" for sample in outcome.missing],
-                "Check that the download is whole. What is finished is kept for the next build.",
-            )
-        if outcome.problems:
-            ids = ", ".join(plan.card.id for plan in self._plans)
-            raise problems_error(
-                DamagedSourceError,
-                f"{len(outcome.problems)} of {total} samples of {ids} cannot be rendered, so nothing was published:",
-                sorted(outcome.problems),
-                "What is finished is kept for the next build.",
-            )
+        outcome.refuse(source.where(""), ", ".join(plan.card.id for plan in self._plans), total)
 
     def finish(self, assembly: Assembly) -> Manifest:
         """Write tables and manifest of a dataset, and verify it."""
@@ -310,6 +311,14 @@ class _Building:
     def _tell(self, assembly: Assembly) -> None:
         if self._progress is not None:
             self._progress(assembly.plan.card.id, len(assembly.done), len(assembly.plan.samples))
+
+
+def _to_its_end(chunks: Iterator[Chunk], broken: list[SourceError]) -> Iterator[Chunk]:
+    """End chunks where their stream breaks, and keep its error: what is under way is still finished, and told."""
+    try:
+        yield from chunks
+    except SourceError as error:
+        broken.append(error)
 
 
 def _with_slabs(chunks: Iterator[Chunk], slabs: Slabs | None) -> Iterator[Chunk]:

@@ -7,6 +7,7 @@ import multiprocessing
 import multiprocessing.resource_tracker
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -15,9 +16,10 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.context import BaseContext
 from os import _exit
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any, TypeVar
 
+from medimeta._interrupts import deliver_held, held_back, let_through
 from medimeta._optional import require
 from medimeta.errors import MedimetaError, UsageError
 
@@ -26,6 +28,7 @@ Result = TypeVar("Result")
 
 PRELOADED = ("medimeta.building.render", "medimeta.recipes.pixels", "PIL.JpegImagePlugin", "PIL.PngImagePlugin")
 CONNECT_SECONDS = 20
+PAUSE_SECONDS = 0.2  # without a result, until it is looked whether Ctrl-C came
 LOST_SECONDS = 30  # without a result, until a cluster is asked for its workers: lost ones may be started again
 LARGE_JOB = 1024**3  # bytes
 
@@ -63,7 +66,9 @@ class _HereExecutor(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
-            future.set_result(fn(*args, **kwargs))
+            with let_through():
+                result = fn(*args, **kwargs)
+            future.set_result(result)
         except Exception as error:  # noqa: BLE001 - handed to whoever asks for the result, as every executor does
             future.set_exception(error)
         return future
@@ -77,25 +82,8 @@ class _Processes(ProcessPoolExecutor):
     """
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        with _interrupts_held_back():
+        with held_back():
             return super().submit(fn, *args, **kwargs)
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Let Ctrl-C wait until the end of the block; it reaches the main thread alone."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield
-        return
-    held: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if held:
-            before(*held[0])
 
 
 @contextmanager
@@ -206,7 +194,8 @@ def _quiet(*loggers: str) -> Iterator[None]:
 
 def _connected(distributed: ModuleType, address: str) -> Iterator[Workers]:
     try:
-        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        with let_through():
+            client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise _nobody_at(address, error) from error
     try:
@@ -239,7 +228,8 @@ def _lost(what: str) -> MedimetaError:
 def run_jobs(workers: Workers, work: Callable[[Job], Result], jobs: Iterator[Job]) -> Iterator[Result]:
     """Run jobs with a limited number handed out, so that memory stays flat; yield results as they end.
 
-    A job is taken from `jobs` only after some result has been dealt with.
+    A job is taken from `jobs` only after some result has been dealt with. Where Ctrl-C is held back, it is let through
+    while jobs are taken, and asked for between results.
 
     Raises
     ------
@@ -248,15 +238,27 @@ def run_jobs(workers: Workers, work: Callable[[Job], Result], jobs: Iterator[Job
     """
     pending: set[Future[Result]] = set()
     submit = workers.executor.submit
+
+    def taken() -> list[Job]:
+        with let_through():
+            return list(islice(jobs, 1))
+
     try:
-        pending = {submit(work, job) for job in islice(jobs, workers.under_way)}
+        for _ in range(workers.under_way):  # one by one: work begins while the next is read
+            pending |= {submit(work, job) for job in taken()}
+        last = time.monotonic()
         while pending:
-            done, pending = wait(pending, LOST_SECONDS, FIRST_COMPLETED)
-            if not done:
+            # Short, as no interrupt may end this call: it holds locks that the threads which bring results need.
+            done, pending = wait(pending, PAUSE_SECONDS, FIRST_COMPLETED)
+            deliver_held()
+            if done:
+                last = time.monotonic()
+            elif time.monotonic() - last > LOST_SECONDS:
                 workers.check()
+                last = time.monotonic()
             for future in done:
                 yield future.result()
-                pending |= {submit(work, job) for job in islice(jobs, 1)}
+                pending |= {submit(work, job) for job in taken()}
     except BrokenProcessPool as error:
         raise MedimetaError(
             "a worker process ended unexpectedly (killed, or out of memory), so nothing was published. What is "

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from medimeta.building.recording import Recording
-from medimeta.catalogue.schema import SPLITS, DatasetCard, Samples, TaskCard, TaskTarget
-from medimeta.errors import CountMismatchError, LabelError, SourceNotFoundError, TableError, problems_error
+from medimeta.catalogue.schema import SPLITS, DatasetCard, TaskCard, TaskTarget
+from medimeta.errors import CountMismatchError, LabelError, SourceNotFoundError, problems_error
 from medimeta.recipes.recipe import Label, Listing, Options, Recipe, Sample
+from medimeta.recipes.refusal import PARTIAL, Fault, fits, refuse_misfits
 from medimeta.sources.archive import Archive
 from medimeta.store.table import LabelArray
-
-PARTIAL = (
-    "Check that the download is whole. To build from a part all the same, pass --allow-partial (allow_partial=True); "
-    "the manifest records it."
-)
 
 
 @dataclass(frozen=True)
@@ -57,12 +53,16 @@ class Plan:
 def make_plans(cards: Sequence[DatasetCard], recipe: Recipe, source: Archive, options: Options) -> list[Plan]:
     """Plan the build of datasets that are made of one original; its tables are read once.
 
+    Everything that keeps the original from being built is told at once, as one error; see
+    `medimeta.recipes.refusal.refuse_misfits` for which.
+
     Raises
     ------
     TableError
-        Rows name images that are not there, or images are named by no row, and the build is not to be partial.
+        Rows that cannot be used; rows whose image is not there, or images that no row names, and the build is not to be
+        partial.
     LabelError
-        Labels that the card does not know; all are listed.
+        Labels that the card does not know.
     CountMismatchError
         The original holds more or fewer samples than the release, and the build is not to be partial.
     SourceNotFoundError
@@ -70,9 +70,39 @@ def make_plans(cards: Sequence[DatasetCard], recipe: Recipe, source: Archive, op
     """
     recording = Recording(source)
     listing = recipe.listing(recording, options)
-    left_out = _left_out(listing, source, options)
     tables = recording.taken()
-    return [_plan(card, recipe, source, listing, left_out, _tables_of(card, recipe, tables), options) for card in cards]
+    labels: dict[str, dict[str, LabelArray]] = {}
+    splits: dict[str, list[str]] = {}
+    faults: list[Fault] = []
+    for card in cards:
+        samples = listing.samples.get(card.id, [])
+        splits[card.id] = recipe.splits(card.id, samples) if samples else []
+        try:
+            labels[card.id] = encode_labels(card, samples, source)
+        except LabelError as error:
+            number = len(error.problems)
+            counted = "1 label" if number == 1 else f"{number:,} labels"
+            said = f"{counted} of {card.id} {'is' if number == 1 else 'are'} not on its card"
+            faults.append(Fault(said, LabelError, error.problems))
+    if fits(listing, allow_partial=options.allow_partial):  # else counts depart for the reasons that are told
+        for card in cards:
+            faults += _count_faults(card, listing, splits[card.id], options)
+    refuse_misfits(
+        listing, source.where(""), allow_partial=options.allow_partial, way_out=recipe.way_out, further=faults
+    )
+    return [
+        Plan(
+            card,
+            listing.samples[card.id],
+            splits[card.id],
+            labels[card.id],
+            tuple(_departures(card, listing, splits[card.id])),
+            tuple(listing.dropped.get(card.id, ())),
+            (*listing.missing, *listing.unnamed),
+            _tables_of(card, recipe, tables),
+        )
+        for card in cards
+    ]
 
 
 def _tables_of(card: DatasetCard, recipe: Recipe, tables: dict[str, str]) -> dict[str, str]:
@@ -81,53 +111,13 @@ def _tables_of(card: DatasetCard, recipe: Recipe, tables: dict[str, str]) -> dic
     return {name: digest for name, digest in tables.items() if name.split("/", 1)[0] not in others}
 
 
-def _left_out(listing: Listing, source: Archive, options: Options) -> tuple[str, ...]:
-    problems = (*listing.missing, *listing.unnamed)
-    if problems and not options.allow_partial:
-        raise problems_error(
-            TableError,
-            f"{source.where('')}: tables and images do not fit together: {_count(listing.missing, 'row')} without "
-            f"their image, {_count(listing.unnamed, 'image')} without a row.",
-            problems,
-            PARTIAL,
-        )
-    return problems
-
-
-def _count(things: Collection[str], noun: str) -> str:
-    return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
-
-
-def _plan(
-    card: DatasetCard,
-    recipe: Recipe,
-    source: Archive,
-    listing: Listing,
-    left_out: tuple[str, ...],
-    tables: dict[str, str],
-    options: Options,
-) -> Plan:
-    samples = listing.samples.get(card.id, [])
-    if not samples:
-        raise problems_error(
-            SourceNotFoundError,
-            f"{source.where('')}: holds no image of {card.id}.",
-            (*listing.missing, *listing.unnamed),
-        )
-    labels = encode_labels(card, samples, source)
-    splits = recipe.splits(card.id, samples)
-    departures = (
-        *_departures("samples", card.samples, splits),
-        *_departures("original splits", card.original_samples, [sample.original_split for sample in samples]),
-    )
-    if departures and not options.allow_partial:
-        raise problems_error(
-            CountMismatchError,
-            f"{source.where('')}: does not hold what release 1.0 of {card.id} was made of:",
-            departures,
-            PARTIAL,
-        )
-    return Plan(card, samples, splits, labels, departures, tuple(listing.dropped.get(card.id, ())), left_out, tables)
+def _count_faults(card: DatasetCard, listing: Listing, splits: Sequence[str], options: Options) -> Iterator[Fault]:
+    """Say in what an original departs from what the release was made of, if that matters."""
+    if not splits:
+        yield Fault(f"holds no image of {card.id}", SourceNotFoundError, (*listing.missing, *listing.unnamed))
+    elif not options.allow_partial and (departures := _departures(card, listing, splits)):
+        said = f"does not hold what release 1.0 of {card.id} was made of"
+        yield Fault(said, CountMismatchError, departures, PARTIAL)
 
 
 def encode_labels(card: DatasetCard, samples: Sequence[Sample], source: Archive) -> dict[str, LabelArray]:
@@ -174,15 +164,17 @@ def _encode(task: TaskCard, keys: dict[str, int], label: Label | None) -> tuple[
     return task.keys[0], f"{task.name}: unknown label {label!r}; known: {known}"
 
 
-def _departures(what: str, expected: Samples, splits: Sequence[str]) -> list[str]:
-    found = dict.fromkeys(SPLITS, 0)
-    for split in splits:
-        found[split] += 1
+def _departures(card: DatasetCard, listing: Listing, splits: Sequence[str]) -> list[str]:
+    original_splits = [sample.original_split for sample in listing.samples[card.id]]
     return [
         f"{what}: {name} has {got:,}, expected {want:,}"
+        for what, expected, found in (
+            ("samples", card.samples, splits),
+            ("original splits", card.original_samples, original_splits),
+        )
         for name, got, want in [
-            ("total", len(splits), expected.total),
-            *((split, found[split], expected.of(split)) for split in SPLITS),
+            ("total", len(found), expected.total),
+            *((split, found.count(split), expected.of(split)) for split in SPLITS),
         ]
         if got != want
     ]

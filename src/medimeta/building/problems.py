@@ -17,6 +17,14 @@ def problems_file(root: Path, dataset: str) -> Path:
 @contextmanager
 def keep_problems(root: Path, dataset: str) -> Iterator[None]:
     """Write all problems of an error to a file, where the message shows the first only; a good build removes it."""
+    with note_problems(root, dataset):
+        yield
+    problems_file(root, dataset).unlink(missing_ok=True)
+
+
+@contextmanager
+def note_problems(root: Path, dataset: str) -> Iterator[None]:
+    """Write all problems of an error to a file, where the message shows the first only."""
     path = problems_file(root, dataset)
     try:
         yield
@@ -32,4 +40,3 @@ def keep_problems(root: Path, dataset: str) -> Iterator[None]:
             with suppress(OSError):
                 path.unlink(missing_ok=True)  # that of an earlier build
         raise
-    path.unlink(missing_ok=True)

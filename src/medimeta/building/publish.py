@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -18,10 +18,17 @@ from medimeta.errors import DatasetExistsError, DatasetLockedError, MedimetaErro
 
 
 def refuse_existing(root: Path, datasets: Sequence[str]) -> None:
-    """Raise DatasetExistsError where some of the datasets are there, naming them, and those that are not."""
+    """Raise DatasetExistsError where some of the datasets are there, naming them, and those that are not.
+
+    What a kill in the moment of publishing has left of them is tidied, as no other build will.
+    """
     there = [dataset for dataset in datasets if (root / dataset).exists()]
     if not there:
         return
+    for dataset in there:
+        if any(os.path.lexists(path) for path in _left(root, dataset)):
+            with suppress(DatasetLockedError, RootNotWritableError), locked(root, dataset):
+                pass
     missing = [dataset for dataset in datasets if dataset not in there]
     others = f" The others are not there yet: name {', '.join(missing)} alone to build them." if missing else ""
     raise DatasetExistsError(
@@ -57,7 +64,14 @@ def locked(root: Path, dataset: str) -> Iterator[None]:
                 remove(old)
             else:
                 old.rename(final)
+        partial = partial_folder(root, dataset)
+        if final.exists() and os.path.lexists(partial) and not (partial / "dataset").exists():
+            remove(partial)  # it was published from here
         yield
+
+
+def _left(root: Path, dataset: str) -> tuple[Path, ...]:
+    return partial_folder(root, dataset), root / f".{dataset}.old", root / f".{dataset}.lock"
 
 
 @contextmanager

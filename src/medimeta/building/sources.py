@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -12,6 +13,7 @@ from medimeta._version import __version__
 from medimeta.building.plan import Plan
 from medimeta.building.settings import Settings
 from medimeta.catalogue.catalogue import default_catalogue
+from medimeta.catalogue.own_reading import read_own_card
 from medimeta.catalogue.schema import DatasetCard
 from medimeta.errors import SourceChangedError
 from medimeta.recipes.own import open_own
@@ -30,9 +32,14 @@ class Pass:
 
 
 def find_passes(
-    names: Iterable[str | os.PathLike[str]], source: str | os.PathLike[str], settings: Settings
+    names: Iterable[str | os.PathLike[str]],
+    source: str | os.PathLike[str],
+    settings: Settings,
+    noting: Callable[[str], AbstractContextManager[None]] | None = None,
 ) -> list[Pass]:
     """Find the originals of all datasets before the first is built: a wrong path is told at once, not after an hour.
+
+    Own data are listed already here, to make their cards: what `noting` gives for the dataset notes what is wrong.
 
     Raises
     ------
@@ -61,7 +68,9 @@ def find_passes(
         for name, group in grouped.items()
     ]
     for name in own:
-        card, recipe, archive = open_own(name, source, allow_partial=settings.allow_partial)
+        own_card = read_own_card(name)
+        with noting(own_card.id) if noting else nullcontext():
+            card, recipe, archive = open_own(own_card, source, allow_partial=settings.allow_partial)
         passes.append(Pass((card,), recipe, archive))
     return passes
 

@@ -6,48 +6,6 @@ from medimeta.catalogue.catalogue import default_catalogue
 from medimeta.catalogue.schema import DatasetCard, TaskCard, TaskTarget
 
 
-def dataset(name: str) -> DatasetCard:
-    """Return the card of a dataset.
-
-    Parameters
-    ----------
-    name : str
-        Id; spaces, ``_`` and ``-`` are the same and case is ignored.
-
-    Raises
-    ------
-    UnknownNameError
-        There is no such dataset; names near it are offered.
-
-    Examples
-    --------
-    >>> dataset("DR-regular").domain
-    'Retinal fundus'
-    """
-    return default_catalogue().dataset(name)
-
-
-def task(name: str) -> TaskCard:
-    """Return the card of a task.
-
-    Parameters
-    ----------
-    name : str
-        ``dataset/task``; a dataset alone means its primary task.
-
-    Raises
-    ------
-    UnknownNameError
-        There is no such dataset or task; names near it are offered.
-
-    Examples
-    --------
-    >>> task("oct/disease class").classes
-    ('CNV', 'DME', 'DRUSEN', 'NORMAL')
-    """
-    return default_catalogue().task(name)
-
-
 def datasets(
     domain: str | None = None,
     target: TaskTarget | str | None = None,

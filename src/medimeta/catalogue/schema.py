@@ -230,6 +230,9 @@ class DatasetCard(Card):
     >>> card.samples.total, card.primary.target.word
     (109309, 'multi-class')
 
+    ``subject_column`` is the column of ``annotations.csv`` that tells the samples of one subject: a patient, a lesion,
+    a volume. It is left out where the source tells no subjects.
+
     Cards of people's own data (see `medimeta.catalogue.own`) have no source, and may bring terms of their own, as
     ``own_licence``.
     """
@@ -250,6 +253,7 @@ class DatasetCard(Card):
     sources: tuple[Source, ...] = ()
     own_licence: Licence | None = None
     recipe: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
+    subject_column: Text | None = None
     notes: tuple[Text, ...] = ()
     errata: Annotated[tuple[Erratum, ...], AfterValidator(_with_ids_of_their_own)] = ()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from medimeta._version import __version__
-from medimeta.cli import benchmark, build, demo, list_datasets, new, show, train, verify
+from medimeta.cli import benchmark, build, demo, episodes, list_datasets, new, show, stats, train, verify
 
 app = typer.Typer(
     name="medimeta",
@@ -39,11 +39,15 @@ app.command("list", epilog="Example: medimeta list --domain 'Retinal fundus' --t
 app.command("show", epilog="Example: medimeta show bus --bibtex")(show.command)
 app.command("build", epilog="Example: medimeta build bus pbc --source ~/Downloads --root data")(build.command)
 app.command("verify", epilog="Example: medimeta verify bus --deep")(verify.command)
+app.command("stats", epilog="Example: medimeta stats 'bus/malignancy' --split train --json")(stats.command)
 app.command("train", epilog="Example: medimeta train 'bus/case category' --backbone resnet18 --seeds 0,1,2")(
     train.command
 )
 app.command("benchmark", epilog="Example: medimeta benchmark --datasets bus,pbc --backbone resnet18,resnet50")(
     benchmark.command
+)
+app.command("episodes", epilog="Example: medimeta episodes 'oct/disease class' --shots 5 --out episodes.json")(
+    episodes.command
 )
 app.command("demo", epilog="Example: medimeta demo --source ~/Downloads --out demo")(demo.command)
 app.command("new", epilog="Example: medimeta new ~/my_cells --out my_cells.yaml")(new.command)

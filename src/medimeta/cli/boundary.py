@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from medimeta._interrupts import STOPPED, held_back
 from medimeta._optional import missing_dependency
 from medimeta.errors import MedimetaError
 
@@ -34,8 +35,10 @@ def run(arguments: Sequence[str]) -> int:
             sys.stdout.flush()
     except typer.Exit as finished:
         return int(finished.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        _tell("stopped by Ctrl-C. What is finished is kept; the same command goes on with it.")
+    except (typer.Abort, KeyboardInterrupt) as stopped:
+        with held_back() as ctrl_c:  # the message is shown once, however often it is pressed
+            _tell(str(stopped) or STOPPED)
+            ctrl_c.forget()
         return INTERRUPTED
     except click_exception as error:
         error.show()

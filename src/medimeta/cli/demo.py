@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from medimeta._interrupts import held_back
 from medimeta.cli.console import build_progress
 from medimeta.cli.grid import run_grid
 
@@ -49,7 +50,7 @@ def command(
         names = _found_in(source, names)
         typer.echo(f"1. Real originals of {', '.join(names)} below {source}")
     typer.echo("2. Build: straight from the archives, verified, then renamed into place")
-    with build_progress() as progress:
+    with held_back(), build_progress() as progress:
         reports = build(names, originals, root, workers=workers, allow_partial=True, overwrite=True, progress=progress)
     for report in reports:
         typer.echo("   " + report.text().splitlines()[0])

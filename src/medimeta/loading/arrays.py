@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from medimeta.store.images import Images
+from medimeta.catalogue.schema import DatasetCard, TaskCard
+from medimeta.loading.selection import Indices, Names, name_of, select, split_names
+from medimeta.store.images import ImageBlock, Images
 from medimeta.store.reader import resolve_task
 from medimeta.store.table import LabelArray
 
@@ -29,18 +28,27 @@ class Arrays(NamedTuple):
 
 
 def load_arrays(
-    task: str, root: str | os.PathLike[str] | None = None, split: str | Sequence[str] | None = None
+    task: str | TaskCard | DatasetCard,
+    root: str | os.PathLike[str] | None = None,
+    split: Names | None = None,
+    *,
+    original_split: Names | None = None,
 ) -> Arrays:
     """Load a task, or all tasks of a dataset, as NumPy arrays.
 
+    Images that lie side by side in the file, such as those of the whole dataset, are mapped and not copied. All others
+    are read into memory.
+
     Parameters
     ----------
-    task : str
+    task : str or card
         ``dataset/task``, or a dataset alone for all of its tasks.
     root : path, optional
         Root folder; else ``$MEDIMETA_ROOT``, else ``./data``.
     split : str or sequence of str, optional
-        One or several of train, val and test. Without it the whole dataset is mapped from the file, not copied.
+        One or several of train, val and test; all samples without it.
+    original_split : str or sequence of str, optional
+        One or several of the splits that the source came with; with `split`, samples that are in both.
 
     Returns
     -------
@@ -49,8 +57,8 @@ def load_arrays(
 
     Raises
     ------
-    UnknownNameError, DatasetNotFoundError, DamagedStoreError
-        The name, the dataset or its files are not what they should be.
+    UnknownNameError, UsageError, DatasetNotFoundError, DamagedStoreError
+        The name, the dataset or its files are not what they should be. See `medimeta.load`.
 
     Examples
     --------
@@ -58,13 +66,16 @@ def load_arrays(
     >>> images.dtype, images.shape[1:], len(labels) == len(images)
     (dtype('uint8'), (224, 224), True)
     """
-    stored, card = resolve_task(task, root)
-    if split is None:
-        indices = np.arange(len(stored))
-        images = stored.images.as_memory_map()
-    else:
-        indices = stored.split(*([split] if isinstance(split, str) else split))
-        images = stored.images.read(indices)
+    stored, card = resolve_task(name_of(task), root)
+    indices = select(stored, split_names("split", split), split_names("original_split", original_split))
+    images = _images(stored.images, indices)
     if card is not None:
         return Arrays(images, stored.labels(card)[indices])
     return Arrays(images, {each.name: stored.labels(each)[indices] for each in stored.info.tasks})
+
+
+def _images(block: ImageBlock, indices: Indices) -> Images:
+    """Map images where they are neighbours in one block, and read them elsewhere; `indices` ascend."""
+    if len(indices) and indices[-1] - indices[0] + 1 == len(indices) and block.contiguous:
+        return block.as_memory_map()[indices[0] : indices[-1] + 1]
+    return block.read(indices)

@@ -3,73 +3,78 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from medimeta.catalogue.schema import TaskCard, TaskTarget
-from medimeta.errors import UsageError, bullet_list
-from medimeta.loading.dataset import TaskDataset
+from medimeta.errors import UsageError, problems_error
+from medimeta.loading.dataset import ClassCount, TaskDataset
+from medimeta.loading.episode import Episode
+from medimeta.loading.episode_classes import ClassSampler
+from medimeta.loading.episode_data import digest
+from medimeta.loading.episode_draws import EpisodeStreams, between, some_of
+from medimeta.loading.episode_files import EpisodeSequence
+from medimeta.loading.episode_labels import LabelSampler
+from medimeta.loading.episode_subjects import OF_SUBJECTS, NotDivisibleError, subject_codes
 
 Indices = npt.NDArray[np.int64]
+Range = int | tuple[int, int]
+
+DRAWS = 1  # version of how episodes are drawn: raise it when the same seed would give others
+MOST = 2**63 - 1  # of any number here
+TRIAL = 2**64 - 1  # number of an episode that is only tried
+SUBJECTS_WAY_OUT = "With disjoint_subjects=False a subject may be in both sets."
+CHOICES_OF_CLASSES = 16  # that are tried where some classes cannot be in one episode
 
 
-@dataclass(frozen=True)
-class Episode:
-    """A support set to learn from and a query set to be tested on; no sample is in both.
-
-    Attributes
-    ----------
-    dataset : TaskDataset
-        Where the samples are.
-    support, query : ndarray of int64
-        Places of the samples in the dataset.
-    classes : tuple of str
-        The labels of the episode: those of all ways, or, multi-label, all of the task.
-    """
-
-    dataset: TaskDataset
-    support: Indices
-    query: Indices
-    classes: tuple[str, ...]
-
-    def support_set(self) -> list[tuple[Any, Any]]:
-        """Read the support set: images with labels, as the dataset gives them."""
-        return self.dataset.__getitems__(self.support.tolist())
-
-    def query_set(self) -> list[tuple[Any, Any]]:
-        """Read the query set."""
-        return self.dataset.__getitems__(self.query.tolist())
-
-
-class Episodes(Sequence[Episode]):
-    """A sequence of episodes of one task.
+class Episodes(EpisodeSequence):
+    """A sequence of episodes of one task, drawn when they are asked for.
 
     Multi-class, binary and ordinal tasks: `shots` and `queries` images of each class, over `ways` classes. Multi-label:
-    for each label at least `shots` images that have it and `shots` that have not, picked greedily so that they are few;
-    likewise the query set. (Definition: the project's protocol, "Few-shot".)
+    for each label at least `shots` images that have it and `shots` that have not, with as few images as can be chosen
+    among candidates drawn at random; likewise the query set. (Definition: the project's protocol, "Few-shot".)
+
+    Support and query set share no image and, where the subjects are known, no subject.
+
+    ``episodes[i]`` depends on the seed, on `i`, on these settings but for the length, and on the samples, labels and
+    subjects of the dataset: not on what was drawn before, nor on the process or machine.
 
     Parameters
     ----------
     dataset : TaskDataset
-        Images of one task.
-    shots, queries : int
-        Images a class in the support and the query set.
-    ways : int, optional
-        Classes of an episode, drawn at random for each; without it all that have enough images. Not for multi-label
-        tasks.
+        Images of one task: of one split, of several, or all.
+    shots : int or (int, int)
+        Images a class in the support set; of two bounds, both included, each episode has a number between.
+    queries : int
+        Images a class in the query set.
+    ways : int or (int, int), optional
+        Classes of an episode, drawn at random for each; two bounds likewise. All classes without it. Not
+        for multi-label tasks.
     length : int
         How many episodes there are.
     seed : int
-        Seed; episode `i` depends on it and on `i` alone.
+        Seed.
+    min_samples : int, optional
+        Leave out classes with fewer images than this, and labels that fewer images have, or lack.
+    disjoint_subjects : bool
+        Whether support and query set must be of different subjects, where these are known.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        The classes that episodes are drawn from.
+    left_out : tuple of str
+        Those that have fewer images than `min_samples`.
+    subjects_known : bool
+        Whether support and query set are kept apart by subject: asked for, and known.
 
     Raises
     ------
     UsageError
-        The dataset has several tasks, or too few images; each class is named with what it has and needs.
+        The dataset has several tasks, a setting is out of range, or a class has too few images or subjects; each such
+        class is named with what it has and needs.
 
     Examples
     --------
@@ -83,106 +88,188 @@ class Episodes(Sequence[Episode]):
     def __init__(
         self,
         dataset: TaskDataset,
-        shots: int = 5,
+        shots: Range = 5,
         queries: int = 10,
-        ways: int | None = None,
+        ways: Range | None = None,
         length: int = 100,
         seed: int = 0,
+        *,
+        min_samples: int | None = None,
+        disjoint_subjects: bool = True,
     ) -> None:
         if dataset.task is None:
             raise UsageError("episodes are of one task: load the dataset with one, as 'dataset/task'.")
-        for name, value in (("shots", shots), ("queries", queries), ("length", length)):
-            if value < 1:
-                raise UsageError(f"{name} must be at least 1, got {value}.")
         self.dataset = dataset
         self.task: TaskCard = dataset.task
-        self.shots, self.queries, self.length, self.seed = shots, queries, length, seed
-        self._labels = dataset.class_indices()
+        self.shots = _bounds("shots", shots)
+        self.queries, self.length = _whole("queries", queries), _whole("length", length)
+        self.seed = _whole("seed", seed, least=None)
+        self.min_samples = None if min_samples is None else _whole("min_samples", min_samples)
+        if not isinstance(disjoint_subjects, bool | np.bool_):
+            raise UsageError(f"disjoint_subjects must be True or False, got {disjoint_subjects!r}.")
+        self.disjoint_subjects = bool(disjoint_subjects)
         self._multilabel = self.task.target is TaskTarget.MULTILABEL
-        self._pools = [] if self._multilabel else self._class_pools(shots + queries)
+        labels = dataset.class_indices()
+        subjects = subject_codes(dataset) if disjoint_subjects else None
+        self.subjects_known = subjects is not None
+        counts = dataset.class_counts()
+        few = [self.min_samples is not None and self._least(count) < self.min_samples for count in counts.values()]
+        self.classes = tuple(name for name, left in zip(counts, few, strict=True) if not left)
+        self.left_out = tuple(name for name, left in zip(counts, few, strict=True) if left)
+        self._kept = np.flatnonzero(~np.array(few))
+        if len(self.classes) < (1 if self._multilabel else 2):
+            raise UsageError(
+                f"{self.task.id}: min_samples={self.min_samples} leaves {len(self.classes)} of {len(few)} classes; "
+                f"they have {', '.join(f'{self._least(count):,}' for count in counts.values())} images."
+            )
+        self._sampler: LabelSampler | ClassSampler = (
+            LabelSampler(labels[:, self._kept], subjects)
+            if self._multilabel
+            else ClassSampler(labels, len(counts), subjects)
+        )
         self.ways = self._checked_ways(ways)
+        self._streams = EpisodeStreams(
+            f"{DRAWS} {self.task.id} {self.settings} {self.ways} {digest(str(dict(self.task.labels)), labels)} "
+            f"{digest('samples', dataset.indices)} {digest('subjects', subjects)}"
+        )
+        self._check_numbers()
+        if self._multilabel or (self.subjects_known and self.ways[0] == len(self.classes)):
+            self._draw_all(self._streams[TRIAL], self.shots[1])  # all together, too, must leave an episode
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the episodes are drawn by, besides the dataset and the length."""
+        return {
+            "shots": list(self.shots),
+            "queries": self.queries,
+            "ways": None if self._multilabel else list(self.ways),
+            "seed": self.seed,
+            "min_samples": self.min_samples,
+            "disjoint_subjects": self.disjoint_subjects,
+        }
 
     def __len__(self) -> int:
         return self.length
 
     def __repr__(self) -> str:
-        return f"Episodes({self.task.id!r}, shots={self.shots}, queries={self.queries}, length={self.length})"
+        shots, ways = _show(self.shots), "" if self._multilabel else f", ways={_show(self.ways)}"
+        return f"Episodes({self.task.id!r}, shots={shots}, queries={self.queries}{ways}, length={self.length})"
 
-    def __getitem__(self, index: int) -> Episode:  # type: ignore[override]
-        number = operator.index(index)
-        if not -self.length <= number < self.length:
-            raise IndexError(f"episode {number} is out of range; there are {self.length}")
-        rng = np.random.default_rng([self.seed, number % self.length])
-        if self._multilabel:
-            support = self._cover(rng, self.shots, np.empty(0, np.int64))
-            query = self._cover(rng, self.queries, support)
-            return Episode(self.dataset, support, query, self.task.classes)
-        chosen = np.sort(rng.choice(len(self._pools), self.ways, replace=False))
-        picked = [self._pools[way][1] for way in chosen]
-        drawn = [pool[rng.choice(len(pool), self.shots + self.queries, replace=False)] for pool in picked]
-        return Episode(
-            self.dataset,
-            np.concatenate([places[: self.shots] for places in drawn]),
-            np.concatenate([places[self.shots :] for places in drawn]),
-            tuple(self._pools[way][0] for way in chosen),
+    def __getstate__(self) -> dict[str, Any]:
+        """Carry the settings alone: what follows from them is made again, so that a pickle stays small."""
+        return {
+            "dataset": self.dataset,
+            "shots": self.shots,
+            "queries": self.queries,
+            "ways": None if self._multilabel else self.ways,
+            "length": self.length,
+            "seed": self.seed,
+            "min_samples": self.min_samples,
+            "disjoint_subjects": self.disjoint_subjects,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def _episode(self, number: int) -> Episode:
+        rng = self._streams[number]
+        shots = between(rng, self.shots)
+        ways, kept = between(rng, self.ways), self._kept
+        if ways == len(kept):
+            return Episode(self.dataset, *self._draw_all(rng, shots), self.classes)
+        for _ in range(CHOICES_OF_CLASSES):
+            places = np.sort(some_of(rng, len(kept), ways))
+            try:
+                drawn = self._draw(rng, kept[places], shots)
+            except NotDivisibleError:
+                continue  # these classes share subjects; others may not
+            return Episode(self.dataset, *drawn, tuple(self.classes[place] for place in places))
+        raise UsageError(
+            f"{self.task.id}: episode {number} finds no {ways} classes of which {shots} shots and {self.queries} "
+            f"queries are of different subjects, because classes share subjects. {SUBJECTS_WAY_OUT}"
         )
 
-    def _class_pools(self, need: int) -> list[tuple[str, Indices]]:
-        pools = [(name, np.flatnonzero(self._labels == index)) for index, name in enumerate(self.task.classes)]
-        enough = [(name, pool) for name, pool in pools if len(pool) >= need]
-        if len(enough) < 2:
-            poor = [f"{name}: has {len(pool)} images, needs {need}" for name, pool in pools if len(pool) < need]
-            raise UsageError(
-                f"{self.task.id}: too few images for episodes of {self.shots} shots and {self.queries} queries:\n"
-                f"{bullet_list(poor)}"
-            )
-        return enough
+    def _draw(self, rng: np.random.Generator, chosen: Indices, shots: int) -> tuple[Indices, Indices]:
+        if isinstance(self._sampler, LabelSampler):
+            return self._sampler.draw(rng, shots, self.queries)
+        return self._sampler.draw(rng, chosen, shots, self.queries)
 
-    def _checked_ways(self, ways: int | None) -> int:
-        if self._multilabel:
-            if ways is not None:
-                raise UsageError(f"{self.task.id} is multi-label: its episodes cover all labels, and have no ways.")
-            self._check_cover()
-            return len(self.task.labels)
+    def _draw_all(self, rng: np.random.Generator, shots: int) -> tuple[Indices, Indices]:
+        """Draw from all classes, or say why there is no episode of them."""
+        try:
+            return self._draw(rng, self._kept, shots)
+        except NotDivisibleError as error:
+            name = self.classes[error.column % len(self.classes)]
+            column = error.column if self._multilabel else int(self._kept[error.column])
+            shared = "images or subjects" if self.subjects_known else "images"
+            raise UsageError(
+                f"{self.task.id}: {'there is no episode' if error.proven else 'no episode was found in bounded time'} "
+                f"of {shots} shots and {self.queries} queries, because classes share {shared}. The tightest, {name}, "
+                f"{self._sampler.have(column)}, needs {shots:,} for the support and {self.queries:,} for the query "
+                f"set. Ask for fewer. {SUBJECTS_WAY_OUT if self.subjects_known else ''}".rstrip()
+            ) from None
+
+    def _least(self, count: ClassCount) -> int:
+        return min(count) if self._multilabel else count.positive
+
+    def _checked_ways(self, ways: Range | None) -> tuple[int, int]:
+        most = len(self.classes)
+        if self._multilabel and ways is not None:
+            raise UsageError(f"{self.task.id} is multi-label: its episodes cover all labels, and have no ways.")
         if ways is None:
-            return len(self._pools)
-        if not 2 <= ways <= len(self._pools):
-            raise UsageError(
-                f"{self.task.id}: ways must be 2 to {len(self._pools)}, the classes with enough images; got {ways}."
-            )
-        return ways
+            return most, most
+        low, high = _bounds("ways", ways)
+        if not 2 <= low <= high <= most:
+            left = f" that have {self.min_samples} images" if self.left_out else ""
+            raise UsageError(f"{self.task.id}: ways must be 2 to {most}, the number of classes{left}; got {ways}.")
+        return low, high
 
-    def _check_cover(self) -> None:
-        need = self.shots + self.queries
-        have = self._labels.sum(axis=0)
-        poor = [
-            f"{name}: has {positive} images with it and {len(self._labels) - positive} without, needs {need} of each"
-            for name, positive in zip(self.task.classes, have.tolist(), strict=True)
-            if min(positive, len(self._labels) - positive) < need
-        ]
+    def _check_numbers(self) -> None:
+        """Find every class that has too few images, or too few subjects, by itself."""
+        shots = self.shots[1]
+        numbers = range(len(self._kept)) if self._multilabel else self._kept.tolist()
+        found = [self._sampler.problem(number, shots, self.queries) for number in numbers]
+        poor = [f"{name}: {problem}" for name, problem in zip(self.classes, found, strict=True) if problem]
         if poor:
-            raise UsageError(
-                f"{self.task.id}: too few images for episodes of {self.shots} shots and {self.queries} queries:\n"
-                f"{bullet_list(poor)}"
+            of_subjects = sum(problem.endswith(OF_SUBJECTS) for problem in poor)
+            need, way_out = shots + self.queries, ["Ask for fewer."]
+            if of_subjects < len(poor):
+                way_out.append(f"With min_samples={need} what has fewer than {need} images is left out.")
+            if of_subjects:
+                way_out.append(SUBJECTS_WAY_OUT)
+            what = "images or subjects" if of_subjects else "images"
+            raise problems_error(
+                UsageError,
+                f"{self.task.id}: too few {what} for episodes of {shots} shots and {self.queries} queries:",
+                poor,
+                " ".join(way_out),
             )
 
-    def _cover(self, rng: np.random.Generator, need: int, taken: Indices) -> Indices:
-        """Pick images until every label is there, and absent, `need` times: always one that serves most open needs."""
-        labels = self._labels
-        free = np.ones(len(labels), bool)
-        free[taken] = False
-        order = rng.permutation(len(labels))  # ties go to the first in random order
-        present, absent = np.full(labels.shape[1], need), np.full(labels.shape[1], need)
-        picked: list[int] = []
-        while (present > 0).any() or (absent > 0).any():
-            # What is rare counts first: a label that few images have cannot wait until they are taken for others.
-            rarity = 1 / np.maximum(labels[free].sum(axis=0), 1)
-            worth = labels @ ((present > 0) * (1 + rarity)) + (1 - labels) @ ((absent > 0) / labels.shape[1])
-            best = order[np.argmax(np.where(free, worth, -1)[order])]
-            if not free[best]:
-                raise UsageError(f"{self.task.id}: too few images that have several labels apart; ask for fewer shots.")
-            free[best] = False
-            present -= labels[best]
-            absent -= 1 - labels[best]
-            picked.append(int(best))
-        return np.array(picked, dtype=np.int64)
+
+def _whole(name: str, value: int, least: int | None = 1) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise UsageError(f"{name} must be a whole number, got {value!r}.") from None
+    if isinstance(value, bool | np.bool_):
+        raise UsageError(f"{name} must be a whole number, got {value!r}.")
+    low = -MOST if least is None else least
+    if not low <= number <= MOST:
+        raise UsageError(f"{name} must be {low} to {MOST}, got {number}.")
+    return number
+
+
+def _bounds(name: str, value: Range) -> tuple[int, int]:
+    if isinstance(value, tuple | list):
+        if len(value) != 2:
+            raise UsageError(f"{name} must be a number or two bounds, (least, most); got {value!r}.")
+        low, high = (_whole(name, bound) for bound in value)
+        if low > high:
+            raise UsageError(f"{name}: the lower bound comes first, got {value!r}.")
+        return low, high
+    number = _whole(name, value)
+    return number, number
+
+
+def _show(bounds: tuple[int, int]) -> str:
+    return str(bounds[0] if bounds[0] == bounds[1] else bounds)

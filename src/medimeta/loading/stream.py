@@ -106,9 +106,13 @@ class BatchStream(IterableDataset[B]):
             )
         if worker is not None and self._transfer.cuda:
             raise UsageError("workers of a DataLoader cannot send to a GPU: leave out device, or the workers.")
+        return self._begin()
+
+    def _begin(self) -> Iterator[B]:
+        """Begin a pass with its first batch: trainers also call ``iter`` to see whether it can be called."""
         progress = self._next
         self._latest, self._next = progress, Progress(progress.epoch + 1)
-        return self._pass(progress)
+        yield from self._pass(progress)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next pass be this epoch; as with PyTorch's samplers, each rank and worker must be told the same.
@@ -274,4 +278,9 @@ def _check_dataset(dataset: object) -> None:
         raise UsageError(
             f"{_name(dataset)}: has a transform for single images, which batches do not run. Load it without, and "
             f"give augment=...; or use torch.utils.data.DataLoader."
+        )
+    if dataset.pil:
+        raise UsageError(
+            f"{_name(dataset)}: gives single images as PIL.Image, but batches are tensors. Load it without pil=True; "
+            f"or use torch.utils.data.DataLoader with a collate_fn."
         )

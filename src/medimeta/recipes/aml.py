@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from medimeta.catalogue.catalogue import default_catalogue
-from medimeta.errors import SourceNotFoundError, TableError, problems_error
+from medimeta.errors import SourceError, SourceNotFoundError, TableError
 from medimeta.recipes.pixels import crop, render_image, thumbnail
 from medimeta.recipes.recipe import Listing, Options, Recipe, Rendered, Sample
 from medimeta.recipes.splits import split_all
@@ -49,7 +49,8 @@ class Aml(Recipe):
         labels = {label.split()[0]: label for label in default_catalogue().task(f"aml/{TASK}").classes}
         images = {without_suffix(tail): member for tail, member in source.by_tail(2).items() if is_image(tail)}
         listing = Listing({"aml": []})
-        for line in _lines(source):
+        lines, misused = _lines(source, listing.unusable)
+        for line in lines:
             member = images.pop(line.stem, None)
             if member is None:
                 listing.missing.append(f"{line.place}: {line.folder}/{line.name} is missing")
@@ -65,7 +66,7 @@ class Aml(Recipe):
         listing.unnamed = [
             f"{source.where(member)}: is not named in {TABLE}"
             for stem, member in sorted(images.items())
-            if _OURS.fullmatch(stem)
+            if _OURS.fullmatch(stem) and stem not in misused
         ]
         return listing
 
@@ -78,14 +79,14 @@ class Aml(Recipe):
         return render_image(source, sample.member, options, "RGB", square=crop, scale=thumbnail)
 
 
-def _lines(source: Archive) -> list[_Line]:
-    """Read the label file, and tell every line that cannot be used."""
+def _lines(source: Archive, unusable: list[SourceError]) -> tuple[list[_Line], set[str]]:
+    """Read the label file; return its lines, and the images that are named in lines that cannot be used."""
     table = source.by_tail(1).get(TABLE)
     if table is None:
         raise SourceNotFoundError(f"{source.where('')}: has no {TABLE}, the file that names the images of aml.")
     where = source.where(table)
     lines: list[_Line] = []
-    problems: list[str] = []
+    misused: set[str] = set()
     first: dict[str, int] = {}
     for number, text in enumerate(source.read(table).decode("utf-8-sig", errors="replace").splitlines(), 1):
         words = text.split()
@@ -94,16 +95,17 @@ def _lines(source: Archive) -> list[_Line]:
         place = f"{where}, line {number}"
         folder, _, name = "/".join(words[0].replace("\\", "/").split("/")[-2:]).rpartition("/")
         if len(words) != 1 + len(READINGS) or not is_image(words[0]) or not folder:
-            problems.append(f"{place}: expected CODE/CODE_NNNN.tiff and three readings, got {' '.join(words)[:80]!r}")
+            got = f"expected CODE/CODE_NNNN.tiff and three readings, got {' '.join(words)[:80]!r}"
+            unusable.append(TableError(f"{place}: {got}"))
+            misused.add(without_suffix(f"{folder}/{name}").casefold())
             continue
         readings = ("" if word.casefold() == "nan" else word for word in words[1:])
         line = _Line(place, folder, name, dict(zip(READINGS, readings, strict=True)))
         if first.setdefault(line.stem, number) != number:
-            problems.append(f"{place}: {folder}/{name} is already in line {first[line.stem]}")
-        lines.append(line)
-    if problems:
-        raise problems_error(TableError, f"{where}: has lines that cannot be used.", problems, "Fetch the file again.")
-    return lines
+            unusable.append(TableError(f"{place}: {folder}/{name} is already in line {first[line.stem]}"))
+        else:
+            lines.append(line)
+    return lines, misused
 
 
 RECIPE = Aml()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from medimeta.errors import LabelError, SourceNotFoundError, bullet_list
+from medimeta.errors import LabelError, SourceError, SourceNotFoundError
 from medimeta.recipes import pixels
 from medimeta.recipes.recipe import Listing, Options, Recipe, Rendered, Sample
 from medimeta.recipes.splits import split_all
@@ -26,11 +26,15 @@ class Bus(Recipe):
     """Grey, pad, resize; order by folder, then by file name as a plain string; 70/10/20 by image."""
 
     name = "bus"
+    way_out = "bus needs at least one mask for every image, and an image for every mask. Fetch the archive again."
     original = Original("the BUSI dataset", (Part(("Dataset_BUSI.zip",), frozenset(CLASSES)),))
 
     def listing(self, source: Archive, options: Options) -> Listing:
         """List the images of the three class folders, each with its masks."""
-        return Listing({"bus": [sample for folder in source.folders() for sample in _folder_samples(source, folder)]})
+        listing = Listing({"bus": []})
+        for folder in source.folders():
+            listing.samples["bus"] += _folder_samples(source, folder, listing.unusable)
+        return listing
 
     def splits(self, dataset: str, samples: Sequence[Sample]) -> list[str]:
         """Split by image: the source names no patients."""
@@ -64,9 +68,9 @@ class Bus(Recipe):
         )
 
 
-def _folder_samples(source: Archive, folder: str) -> Iterator[Sample]:
+def _folder_samples(source: Archive, folder: str, unusable: list[SourceError]) -> Iterator[Sample]:
     category = folder.casefold()
-    images: list[str] = []
+    images: dict[str, str] = {}
     masks: dict[str, list[tuple[int, str]]] = {}
     for name in source.files(folder):
         stem, dot, extension = name.rpartition(".")
@@ -75,24 +79,16 @@ def _folder_samples(source: Archive, folder: str) -> Iterator[Sample]:
         if mask := _MASK.match(stem):
             masks.setdefault(mask["stem"], []).append((int(mask["number"] or 0), name))
         else:
-            images.append(name)
+            images[name] = stem
     if images and category not in CLASSES:
-        raise LabelError(f"{source.where(folder)}: is no class of bus; expected {', '.join(CLASSES)}.")
-    stems = {name.rpartition(".")[0] for name in images}
-    problems = [
-        f"{source.where(f'{folder}/{name}')}: has no mask" for name in images if name.rpartition(".")[0] not in masks
-    ]
-    problems += [
-        f"{source.where(f'{folder}/{name}')}: is the mask of an image that is missing"
-        for stem in sorted(masks.keys() - stems)
-        for _, name in masks[stem]
-    ]
-    if problems:
-        raise SourceNotFoundError(
-            f"bus needs at least one mask for every image, and an image for every mask:\n{bullet_list(problems)}"
-        )
-    for name in images:
-        own = tuple(mask for _, mask in sorted(masks[name.rpartition(".")[0]]))
+        expected = f"is no class of bus; expected {', '.join(CLASSES)}"
+        unusable.append(LabelError(f"{source.where(folder)}: {expected}"))
+        return
+    for name, stem in images.items():
+        own = tuple(mask for _, mask in sorted(masks.get(stem, ())))
+        if not own:
+            unusable.append(SourceNotFoundError(f"{source.where(f'{folder}/{name}')}: has no mask"))
+            continue
         yield Sample(
             member=f"{folder}/{name}",
             original_filepath=f"{category}/{name}",
@@ -103,6 +99,9 @@ def _folder_samples(source: Archive, folder: str) -> Iterator[Sample]:
             masks=tuple(f"{folder}/{mask}" for mask in own),
             annotations={"original_mask_path": f"{category}/{own[0]}"},
         )
+    for _, name in sorted(mask for stem in masks.keys() - set(images.values()) for mask in masks[stem]):
+        place = source.where(f"{folder}/{name}")
+        unusable.append(SourceNotFoundError(f"{place}: is the mask of an image that is missing"))
 
 
 RECIPE = Bus()

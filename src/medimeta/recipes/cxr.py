@@ -15,9 +15,10 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from medimeta.errors import SourceNotFoundError, TableError, problems_error
+from medimeta.errors import SourceError, SourceNotFoundError, TableError
 from medimeta.recipes.pixels import pad, render_image, thumbnail
 from medimeta.recipes.recipe import Label, Listing, Options, Recipe, Rendered, Sample
+from medimeta.recipes.refusal import told_together
 from medimeta.recipes.splits import split_train
 from medimeta.sources.archive import Archive
 from medimeta.sources.find import Original, Part
@@ -71,25 +72,35 @@ class Cxr(Recipe):
         must know before it starts, are they read: they hold 42 GB.
         """
         members = source.by_tail(1)
-        table = _member(source, members, *TABLES)
-        problems: list[str] = []
-        split_of = _read_lists(source, members, problems)
-        boxes = _read_boxes(source, members, options, problems)
+        listing = Listing({"cxr": []})
+        split_of: dict[str, str] = {}
+        with told_together() as step:
+            for split in LISTS:
+                with step():
+                    _read_list(source, members, split, split_of, listing.unusable)
+            with step():
+                boxes = _read_boxes(source, members, options, listing.unusable)
+            with step():
+                table = _member(source, members, *TABLES)
+                rows = read_csv(source, table, COLUMNS, key=("image_index",), rename=_column, unusable=listing.unusable)
         files = _png_files(members)
         packed = _names_in_tarballs(source) if options.allow_partial else {}
         presumed = not options.allow_partial and bool(tarballs(source))
         labels: dict[tuple[str, str], dict[str, Label]] = {}
         named: set[str] = set()
-        listing = Listing({"cxr": []})
-        for row in read_csv(source, table, COLUMNS, key=("image_index",), rename=_column):
+        for row in rows:
             name = _file_name(row["image_index"])
             key = name.casefold()
             named.add(key)
+            there = key in files or key in packed or presumed
+            if not there:
+                listing.missing.append(f"{row.place}: {name} is missing")
             if key not in split_of:
-                problems.append(f"{row.place}: {name} is neither in {' nor in '.join(LISTS.values())}")
+                nowhere = f"is neither in {' nor in '.join(LISTS.values())}"
+                listing.unusable.append(TableError(f"{row.place}: {name} {nowhere}"))
             elif not row["patient_id"]:
-                problems.append(f"{row.place}: names no patient, by whom images are split")
-            elif key in files or key in packed or presumed:
+                listing.unusable.append(TableError(f"{row.place}: names no patient, by whom images are split"))
+            elif there:
                 said = (row["finding_labels"], row["patient_gender"])
                 if said not in labels:  # few are different: samples share them
                     labels[said] = _labels(*said)
@@ -104,10 +115,6 @@ class Cxr(Recipe):
                         streamed=key not in files,
                     )
                 )
-            else:
-                listing.missing.append(f"{row.place}: {name} is missing")
-        if problems:
-            raise problems_error(TableError, f"{source.where('')}: has tables that cannot be used.", problems)
         rowless = [(key, source.where(members[LISTS[split]])) for key, split in split_of.items() if key not in named]
         rowless += [(key, place) for key, found in boxes.items() if key not in named for place, _ in found]
         listing.missing += [f"{place}: {key} has no row in {table}" for key, place in rowless]
@@ -127,11 +134,13 @@ class Cxr(Recipe):
     def stream(self, source: Archive) -> Iterator[tuple[str, bytes]]:
         """Yield the images in the tarballs that are not there as files of their own as well."""
         files = _png_files(source.by_tail(1))
-        for member in tarballs(source):
-            for name, data in stream_tarball(source, member):
-                key = _file_name(name).casefold()
-                if _is_png(key) and key not in files:
-                    yield key, data
+        with told_together() as step:
+            for member in tarballs(source):
+                with step():
+                    for name, data in stream_tarball(source, member):
+                        key = _file_name(name).casefold()
+                        if _is_png(key) and key not in files:
+                            yield key, data
 
 
 def _member(source: Archive, members: Mapping[str, str], *names: str) -> str:
@@ -168,43 +177,48 @@ def _png_files(members: Mapping[str, str]) -> dict[str, str]:
 
 def _names_in_tarballs(source: Archive) -> dict[str, str]:
     """Read all tarballs; return the names of the images in them, case folded, each with its place."""
-    return {
-        _file_name(name).casefold(): f"{source.where(member)}: {name}"
-        for member in tarballs(source)
-        for name in tarball_names(source, member)
-        if _is_png(_file_name(name))
-    }
+    names: dict[str, str] = {}
+    with told_together() as step:
+        for member in tarballs(source):
+            with step():
+                names |= {
+                    _file_name(name).casefold(): f"{source.where(member)}: {name}"
+                    for name in tarball_names(source, member)
+                    if _is_png(_file_name(name))
+                }
+    return names
 
 
-def _read_lists(source: Archive, members: Mapping[str, str], problems: list[str]) -> dict[str, str]:
-    """Return the source's split of every image, by its name, case folded."""
-    split_of: dict[str, str] = {}
-    for split, name in LISTS.items():
-        member = _member(source, members, name)
-        lines = source.read(member).decode("utf-8-sig", errors="replace").splitlines()
-        for number, line in enumerate(lines, 1):
-            key = _file_name(line).casefold()
-            if key in split_of:
-                other = LISTS[split_of[key]]
-                problems.append(f"{source.where(member)}, line {number}: {key} is already in {other}")
-            elif key:
-                split_of[key] = split
-    return split_of
+def _read_list(
+    source: Archive, members: Mapping[str, str], split: str, split_of: dict[str, str], unusable: list[SourceError]
+) -> None:
+    """Add the source's split of every image on one of its lists, by the image's name, case folded."""
+    member = _member(source, members, LISTS[split])
+    lines = source.read(member).decode("utf-8-sig", errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
+        key = _file_name(line).casefold()
+        if key in split_of:
+            other = LISTS[split_of[key]]
+            unusable.append(TableError(f"{source.where(member)}, line {number}: {key} is already in {other}"))
+        elif key:
+            split_of[key] = split
 
 
 def _read_boxes(
-    source: Archive, members: Mapping[str, str], options: Options, problems: list[str]
+    source: Archive, members: Mapping[str, str], options: Options, unusable: list[SourceError]
 ) -> dict[str, _Boxes]:
     """Return the boxes of every image that has any, by its name, case folded."""
     if BOXES.casefold() not in members and options.allow_partial:
         return {}
     boxes: dict[str, _Boxes] = {}
-    for row in read_csv(source, _member(source, members, BOXES), BOX_COLUMNS, rename=_box_column):
+    table = read_csv(source, _member(source, members, BOXES), BOX_COLUMNS, rename=_box_column, unusable=unusable)
+    for row in table:
         box: dict[str, str | float] = {"finding": row["finding_label"]}
         for side in BOX_COLUMNS[2:]:
             box[side] = pixels = _number(row[side])
             if not math.isfinite(pixels):
-                problems.append(f"{row.place}: {side} of the box is {row[side]!r}, expected a number of pixels")
+                expected = f"{side} of the box is {row[side]!r}, expected a number of pixels"
+                unusable.append(TableError(f"{row.place}: {expected}"))
         boxes.setdefault(_file_name(row["image_index"]).casefold(), []).append((row.place, box))
     return boxes
 

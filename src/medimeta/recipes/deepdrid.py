@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from medimeta.errors import SourceError, SourceNotFoundError, TableError, problems_error
+from medimeta.errors import SourceError, SourceNotFoundError, TableError
 from medimeta.recipes.pixels import crop, render_image, thumbnail
 from medimeta.recipes.recipe import Label, Listing, Options, Recipe, Rendered, Sample
 from medimeta.recipes.splits import split_as_given
@@ -94,16 +94,16 @@ class Deepdrid(Recipe):
     def listing(self, source: Archive, options: Options) -> Listing:
         """Join the tables of every folder, and match their rows with its images."""
         listing = Listing({})
-        problems: list[str] = []
         for collection in COLLECTIONS:
             on_disk = {name.casefold(): name for name in source.folders(collection.folder)}
             for split, name in collection.splits.items() if on_disk else ():
                 listing.samples.setdefault(collection.dataset, [])
                 if name.casefold() in on_disk:
                     folder = _Folder(source, collection, split, f"{collection.folder}/{on_disk[name.casefold()]}/")
-                    problems += folder.list_into(listing, options)
-        if problems:
-            raise problems_error(TableError, f"{source.where('')}: has label tables that cannot be used.", problems)
+                    try:
+                        folder.list_into(listing, options)
+                    except SourceError as error:
+                        listing.unusable.append(error)
         return listing
 
     def splits(self, dataset: str, samples: Sequence[Sample]) -> list[str]:
@@ -125,42 +125,43 @@ class _Folder:
         self.members = [member for member in source.members if member.startswith(prefix)]
         self.where = source.where(prefix.rstrip("/"))
 
-    def list_into(self, listing: Listing, options: Options) -> list[str]:
-        """Add what the folder holds to a listing, and return what is wrong with its tables."""
+    def list_into(self, listing: Listing, options: Options) -> None:
+        """Add what the folder holds to a listing, and what is wrong with its tables."""
         images = {_key(*member.split("/")[-2:]): member for member in self.members if is_image(member)}
-        tables = self._tables()
+        tables = self._tables(listing.unusable)
         columns = {column for table in tables for column in table.columns}
         grade = next((column for column in GRADES if column in columns), " or ".join(GRADES))
         tasks = {grade: "DR level", **self.collection.scores}
-        problems: list[str] = []
         named: set[str] = set()
         if absent := [column for column in tasks if column not in columns]:
             if not options.allow_partial:
-                raise self._no_tables(tables, absent)
+                listing.unusable.append(self._no_tables(tables, absent))
+                return
             tables = []
         # The table with the grades first, so that problems are told with places in it.
-        for row in _sorted(_joined(sorted(tables, key=lambda table: grade not in table.columns), problems)):
+        first = sorted(tables, key=lambda table: grade not in table.columns)
+        for row in _sorted(_joined(first, listing.unusable)):
             member = _image_of(images, row)
             named.add(member or "")
             if row.get(grade) == UNGRADABLE:
                 dropped = listing.dropped.setdefault(self.collection.dataset, [])
                 dropped.append(f"{row.place}: {row['image_id']} has grade {UNGRADABLE}, which stands for ungradable")
-            elif empty := [column for column in tasks if not row.get(column)]:
-                problems.append(f"{row.place}: has no {', '.join(empty)}")
-            elif member is None:
+                continue
+            if empty := [column for column in tasks if not row.get(column)]:
+                listing.unusable.append(TableError(f"{row.place}: has no {', '.join(empty)}"))
+            if member is None:
                 listing.missing.append(f"{row.place}: image {row['image_id']} is missing")
-            else:
+            elif not empty:
                 listing.samples[self.collection.dataset].append(self._sample(row, member, tasks))
         unnamed = [member for member in self.members if is_image(member) and member not in named]
         listing.unnamed += [f"{self.source.where(member)}: is in no table" for member in unnamed]
-        return problems
 
-    def _tables(self) -> list[Table]:
+    def _tables(self, unusable: list[SourceError]) -> list[Table]:
         read, suffix = (read_xlsx, ".xlsx") if self.split == "test" else (read_csv, ".csv")
         found = [member for member in self.members if member.casefold().endswith(suffix)]
         # "~$..." is what an open spreadsheet program leaves behind.
         names = [member for member in found if not member.rpartition("/")[2].startswith((".", "~$"))]
-        tables = [read(self.source, member, (), rename=plain_name) for member in names]
+        tables = [read(self.source, member, (), rename=plain_name, unusable=unusable) for member in names]
         return [table for table in tables if "image_id" in table.columns]
 
     def _no_tables(self, tables: Sequence[Table], absent: Sequence[str]) -> SourceError:
@@ -183,8 +184,8 @@ class _Folder:
         )
 
 
-def _joined(tables: Sequence[Table], problems: list[str]) -> list[Row]:
-    """Join tables by image; what does not fit is added to the problems."""
+def _joined(tables: Sequence[Table], unusable: list[SourceError]) -> list[Row]:
+    """Join tables by image; what does not fit is added to what cannot be used."""
     joined: dict[tuple[str, str], Row] = {}
     for table in tables:
         seen: dict[tuple[str, str], str] = {}
@@ -193,15 +194,14 @@ def _joined(tables: Sequence[Table], problems: list[str]) -> list[Row]:
             patient = row.get("patient_id") or image_id.partition("_")[0]
             key = (patient, image_id.removeprefix(f"{patient}_"))
             if not patient.isdecimal() or not key[1]:
-                problems.append(
-                    f"{row.place}: image_id {image_id!r} names no image of a patient; expected one like 1_l1"
-                )
+                expected = f"image_id {image_id!r} names no image of a patient; expected one like 1_l1"
+                unusable.append(TableError(f"{row.place}: {expected}"))
             elif key in seen:
-                problems.append(f"{row.place}: image {image_id} is named already in {seen[key]}")
+                unusable.append(TableError(f"{row.place}: image {image_id} is named already in {seen[key]}"))
             else:
                 seen[key] = row.place
                 known = joined.setdefault(key, Row(row.place, {"patient_id": patient}))
-                problems += _add_cells(known, row)
+                unusable += map(TableError, _add_cells(known, row))
     return list(joined.values())
 
 

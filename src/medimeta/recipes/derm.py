@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medimeta.errors import SourceNotFoundError, TableError, bullet_list, problems_error
+from medimeta.errors import SourceError, SourceNotFoundError, TableError, problems_error
 from medimeta.recipes.pixels import crop, render_image, thumbnail
 from medimeta.recipes.recipe import Listing, Options, Recipe, Rendered, Sample
+from medimeta.recipes.refusal import told_together
 from medimeta.recipes.splits import split_as_given
 from medimeta.sources.archive import Archive
 from medimeta.sources.find import Original, Part
@@ -53,9 +54,12 @@ class Derm(Recipe):
     def listing(self, source: Archive, options: Options) -> Listing:
         """List the images that the tables name, with the lesion of those that the groupings name."""
         listing = Listing({"derm": []})
-        columns, lesions = _lesions(source)
-        problems: list[str] = []
-        for split, table in _tables(source, options).items():
+        with told_together() as step:
+            with step():
+                columns, lesions = _lesions(source, listing.unusable)
+            with step():
+                tables = _tables(source, options, listing.unusable)
+        for split, table in tables.items():
             folder = f"{DOWNLOADS[split]}_Input"
             images = _images(source, folder)
             for row in table:
@@ -64,10 +68,11 @@ class Derm(Recipe):
                 diagnosis = _diagnosis(row)
                 if diagnosis is None:
                     cells = ", ".join(row[column] for column in DIAGNOSES)
-                    problems.append(f"{row.place}: expected 1 in one of {', '.join(DIAGNOSES)} and else 0, got {cells}")
-                elif member is None:
+                    expected = f"expected 1 in one of {', '.join(DIAGNOSES)} and else 0, got {cells}"
+                    listing.unusable.append(TableError(f"{row.place}: {expected}"))
+                if member is None:
                     listing.missing.append(f"{row.place}: {stem}.jpg is missing")
-                else:
+                elif diagnosis is not None:
                     listing.samples["derm"].append(
                         Sample(
                             member=member,
@@ -78,8 +83,6 @@ class Derm(Recipe):
                         )
                     )
             listing.unnamed += [f"{source.where(member)}: is not named in any table" for member in images.values()]
-        if problems:
-            raise problems_error(TableError, "Label tables of derm have rows that cannot be used.", problems)
         return listing
 
     def splits(self, dataset: str, samples: Sequence[Sample]) -> list[str]:
@@ -91,19 +94,22 @@ class Derm(Recipe):
         return render_image(source, sample.member, options, "RGB", square=crop, scale=thumbnail)
 
 
-def _tables(source: Archive, options: Options) -> dict[str, Sequence[Row]]:
+def _tables(source: Archive, options: Options, unusable: list[SourceError]) -> dict[str, Sequence[Row]]:
     """Read the label table of every split; a build from a part of the original may lack some, but not all."""
     members = source.by_tail(1)
     names = {split: f"{download}_GroundTruth.csv" for split, download in DOWNLOADS.items()}
     absent = [name for name in names.values() if name.casefold() not in members]
     if absent and not (options.allow_partial and len(absent) < len(names)):
-        raise SourceNotFoundError(f"{source.where('')}: label tables of derm are missing:\n{bullet_list(absent)}")
-    return {
-        split: ()
-        if name in absent
-        else read_csv(source, members[name.casefold()], ("image", *DIAGNOSES), key=("image",)).rows
-        for split, name in names.items()
-    }
+        raise problems_error(SourceNotFoundError, f"{source.where('')}: label tables of derm are missing:", absent)
+    tables: dict[str, Sequence[Row]] = dict.fromkeys(names, ())
+    columns = ("image", *DIAGNOSES)
+    with told_together() as step:
+        for split, name in names.items():
+            if name not in absent:
+                with step():
+                    table = read_csv(source, members[name.casefold()], columns, key=("image",), unusable=unusable)
+                    tables[split] = table.rows
+    return tables
 
 
 def _images(source: Archive, folder: str) -> dict[str, str]:
@@ -121,12 +127,12 @@ def _diagnosis(row: Row) -> int | None:
     return values.index(1) if sorted(values) == [0] * (len(values) - 1) + [1] else None
 
 
-def _lesions(source: Archive) -> tuple[tuple[str, ...], dict[str, dict[str, str]]]:
+def _lesions(source: Archive, unusable: list[SourceError]) -> tuple[tuple[str, ...], dict[str, dict[str, str]]]:
     """Return the columns that the groupings add, and their cells by the image's name, case folded."""
     member = source.by_tail(1).get(f"{LESIONS}.csv".casefold())
     if member is None:
         return ("lesion_id",), {}
-    table = read_csv(source, member, ("image", "lesion_id"), key=("image",), rename=plain_name)
+    table = read_csv(source, member, ("image", "lesion_id"), key=("image",), rename=plain_name, unusable=unusable)
     columns = tuple(column for column in table.columns if column not in ("", "image"))
     return columns, {
         without_suffix(row["image"]).casefold(): {column: row[column] for column in columns} for row in table

@@ -13,14 +13,15 @@ import re
 from collections.abc import Sequence
 from itertools import product
 
-from medimeta.errors import SourceNotFoundError, TableError, problems_error
+from medimeta.errors import SourceError, SourceNotFoundError, TableError
 from medimeta.recipes.pixels import pad, render_image, thumbnail
 from medimeta.recipes.recipe import Listing, Options, Recipe, Rendered, Sample
+from medimeta.recipes.refusal import told_together
 from medimeta.recipes.splits import split_as_given
 from medimeta.sources.archive import Archive
 from medimeta.sources.find import Original, Part
 from medimeta.sources.images import is_image, without_suffix
-from medimeta.sources.tables import Row, plain_name, read_csv
+from medimeta.sources.tables import Row, Table, plain_name, read_csv
 
 PATHS = {"skinl_photo": "clinic", "skinl_derm": "derm"}
 INDEXES = {"train_indexes.csv": "train", "valid_indexes.csv": "val", "test_indexes.csv": "test"}
@@ -71,18 +72,21 @@ class Derm7pt(Recipe):
 
     def listing(self, source: Archive, options: Options) -> Listing:
         """List the two images of every case."""
-        problems: list[str] = []
-        splits = _splits(source, options, problems)
-        cases = _cases(source, problems)
-        unsplit = [case for case in cases if case not in splits]
+        listing = Listing({dataset: [] for dataset in PATHS})
+        with told_together() as step:
+            with step():
+                splits = _splits(source, options, listing.unusable)
+            with step():
+                cases, whole = _cases(source, listing.unusable)
         if not options.allow_partial:
-            problems += [f"{cases[case].place}: case {case} is in none of {', '.join(INDEXES)}" for case in unsplit]
-        if problems:
-            raise problems_error(TableError, f"{source.where('meta')}: has tables that cannot be used.", problems)
+            listing.unusable += [
+                TableError(f"{row.place}: case {case} is in none of {', '.join(INDEXES)}")
+                for case, row in cases.items()
+                if case not in splits
+            ]
         names = [name for name in source.members if is_image(name) and _IMAGES.match(name)]
         # By folder and name, for copies with a level more or less; the whole path goes first.
         images = {_key(_tail(name)): name for name in names} | {_key(name.partition("/")[2]): name for name in names}
-        listing = Listing({dataset: [] for dataset in PATHS})
         listing.missing = [
             f"{place}: case {case} is not in meta.csv" for case, (_, place) in splits.items() if case not in cases
         ]
@@ -91,6 +95,8 @@ class Derm7pt(Recipe):
             path = row[column].replace("\\", "/").rpartition("images/")[2].lstrip("./")
             member = images.get(_key(path))
             named.add(member or "")
+            if case not in whole:
+                continue
             if case not in splits:
                 listing.dropped.setdefault(dataset, []).append(f"{row.place}: case {case} is in no index file")
             elif member is None:
@@ -109,40 +115,51 @@ class Derm7pt(Recipe):
         return render_image(source, sample.member, options, "RGB", square=pad, scale=thumbnail)
 
 
-def _cases(source: Archive, problems: list[str]) -> dict[int, Row]:
-    """Return the rows of ``meta.csv`` by case number."""
+def _cases(source: Archive, unusable: list[SourceError]) -> tuple[dict[int, Row], set[int]]:
+    """Return the rows of ``meta.csv`` by case number, and those of them that can be used."""
     member = source.by_tail(1).get("meta.csv")
     if member is None:
         raise SourceNotFoundError(f"{source.where('meta')}: has no meta.csv. Fetch the archive again.")
     columns = (*TASKS, *PATHS.values())
     cases: dict[int, Row] = {}
-    for row in read_csv(source, member, ("case_num", *columns), key=("case_num",), rename=plain_name):
-        problems += [f"{row.place}: has no {column}" for column in columns if not row[column]]
-        if row["case_num"].isdecimal():
-            cases[int(row["case_num"])] = row
-        else:
-            problems.append(f"{row.place}: case_num is {row['case_num']!r}; expected a whole number")
-    return cases
+    whole: set[int] = set()
+    named = ("case_num", *columns)
+    for row in read_csv(source, member, named, key=("case_num",), rename=plain_name, unusable=unusable):
+        empty = [column for column in columns if not row[column]]
+        unusable += [TableError(f"{row.place}: has no {column}") for column in empty]
+        if not row["case_num"].isdecimal():
+            unusable.append(TableError(f"{row.place}: case_num is {row['case_num']!r}; expected a whole number"))
+            continue
+        case = int(row["case_num"])
+        cases[case] = row
+        if not empty:
+            whole.add(case)
+    return cases, whole
 
 
-def _splits(source: Archive, options: Options, problems: list[str]) -> dict[int, tuple[str, str]]:
+def _splits(source: Archive, options: Options, unusable: list[SourceError]) -> dict[int, tuple[str, str]]:
     """Return split and place in the index files by case number."""
     members = source.by_tail(1)
     absent = [name for name in INDEXES if name not in members]
     if absent and (len(absent) == len(INDEXES) or not options.allow_partial):
         raise SourceNotFoundError(f"{source.where('meta')}: has no {', '.join(absent)}. Fetch the archive again.")
+    tables: dict[str, Table] = {}
+    with told_together() as step:
+        for name in INDEXES:
+            if name not in absent:
+                with step():
+                    tables[name] = read_csv(source, members[name], ("indexes",), rename=plain_name, unusable=unusable)
     splits: dict[int, tuple[str, str]] = {}
-    for name, split in INDEXES.items():
-        if name in absent:
-            continue
-        for row in read_csv(source, members[name], ("indexes",), rename=plain_name):
-            if not row["indexes"].isdecimal():
-                problems.append(f"{row.place}: indexes is {row['indexes']!r}; expected a whole number from 0")
+    for name, table in tables.items():
+        for row in table:
+            index = row["indexes"]
+            if not index.isdecimal():
+                unusable.append(TableError(f"{row.place}: indexes is {index!r}; expected a whole number from 0"))
                 continue
-            case = int(row["indexes"]) + 1
+            case = int(index) + 1
             if case in splits:
-                problems.append(f"{row.place}: index {row['indexes']} is already in {splits[case][1]}")
-            splits.setdefault(case, (split, row.place))
+                unusable.append(TableError(f"{row.place}: index {index} is already in {splits[case][1]}"))
+            splits.setdefault(case, (INDEXES[name], row.place))
     return splits
 
 

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from medimeta.catalogue.own import FolderCard, clean
-from medimeta.errors import SourceNotFoundError, TableError, problems_error
+from medimeta.errors import SourceNotFoundError, TableError
 from medimeta.recipes.own_recipe import OwnRecipe, label_of, natural, split_of
 from medimeta.recipes.recipe import Listing, Options, Sample
 from medimeta.sources.archive import Archive
+
+GROUP = "group"  # the annotation
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class FolderRecipe(OwnRecipe):
 
     name = "folder"
 
+    @property
+    def subject_column(self) -> str | None:
+        """The annotation that holds the group."""
+        return None if self.card.group is None else GROUP
+
     def listing(self, source: Archive, options: Options) -> Listing:
         """List the images of every class folder.
 
@@ -33,11 +40,10 @@ class FolderRecipe(OwnRecipe):
         SourceNotFoundError
             There is no image in a folder.
         TableError
-            Folders cannot be told apart as splits and classes, or file names do not tell their group.
+            Folders cannot be told apart as splits and classes.
         """
         images = self.images(source)
         split_folders = self._has_split_folders(source, images)
-        problems: list[str] = []
         listing = Listing({self.card.id: []})
         found: list[tuple[tuple[int, int, str], str, Sample]] = []
         for member in images:
@@ -50,22 +56,22 @@ class FolderRecipe(OwnRecipe):
             label = label_of(self.card, below[0])
             group = self._group("/".join(below[1:]))
             if self.card.group is not None and group is None:
-                problems.append(f"{source.where(member)}: the pattern of group, {self.card.group!r}, is not in it")
+                lacks = f"the pattern of group, {self.card.group!r}, is not in it"
+                listing.unusable.append(TableError(f"{source.where(member)}: {lacks}"))
+                continue
             sample = Sample(
                 member=member,
                 original_filepath=member,
                 labels={self.card.task: below[0] if label is None else label},
                 original_split=split or "train",
                 group=group,
-                annotations={} if group is None else {"group": group},
+                annotations={} if group is None else {GROUP: group},
                 details=self.look,
             )
             found.append((natural(clean(below[0])), member, sample))
-        if problems:
-            raise problems_error(TableError, f"{source.where('')}: not every file name tells its group.", problems)
         listing.samples[self.card.id] = [sample for _, _, sample in sorted(found, key=lambda each: each[:2])]
         listing.unnamed += self._unreadable(source)
-        if not listing.samples[self.card.id]:
+        if not listing.samples[self.card.id] and not listing.unusable:
             others = listing.unnamed[:1]
             raise SourceNotFoundError(
                 f"{source.where('')}: has no folder with PNG, JPEG or TIFF images in it"

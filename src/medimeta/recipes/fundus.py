@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from medimeta.catalogue.catalogue import default_catalogue
-from medimeta.errors import SourceNotFoundError, TableError, bullet_list, problems_error
+from medimeta.errors import SourceError, SourceNotFoundError, TableError, problems_error
 from medimeta.recipes.pixels import crop, render_image, thumbnail
 from medimeta.recipes.recipe import Listing, Options, Recipe, Rendered, Sample
+from medimeta.recipes.refusal import told_together
 from medimeta.recipes.splits import split_as_given
 from medimeta.sources.archive import Archive
 from medimeta.sources.find import Original, Part
@@ -49,8 +50,7 @@ class Fundus(Recipe):
         """List the images that the tables name."""
         listing = Listing({"fundus": []})
         images = {without_suffix(tail): member for tail, member in source.by_tail(2).items() if is_image(tail)}
-        problems: list[str] = []
-        for split, table in _tables(source, options).items():
+        for split, table in _tables(source, options, listing.unusable).items():
             folder = SETS[split].folder
             for row in table:
                 name = f"{folder}/{row['ID']}.png"
@@ -58,10 +58,10 @@ class Fundus(Recipe):
                 values = {column: value for column, value in row.cells.items() if column != "ID"}
                 odd = [f"{column} {value!r}" for column, value in values.items() if value not in ("0", "1")]
                 if odd:
-                    problems.append(f"{row.place}: expected 0 or 1, got {', '.join(odd)}")
-                elif member is None:
+                    listing.unusable.append(TableError(f"{row.place}: expected 0 or 1, got {', '.join(odd)}"))
+                if member is None:
                     listing.missing.append(f"{row.place}: {name} is missing")
-                else:
+                elif not odd:
                     risk = int(values.pop("Disease_Risk"))
                     listing.samples["fundus"].append(
                         Sample(
@@ -76,8 +76,6 @@ class Fundus(Recipe):
                             original_split=split,
                         )
                     )
-        if problems:
-            raise problems_error(TableError, "Label tables of fundus have rows that cannot be used.", problems)
         ours = tuple(f"{folder}/".casefold() for folder, _ in SETS.values())
         listing.unnamed = [
             f"{source.where(member)}: is not named in any table"
@@ -95,18 +93,21 @@ class Fundus(Recipe):
         return render_image(source, sample.member, options, "RGB", square=crop, scale=thumbnail)
 
 
-def _tables(source: Archive, options: Options) -> dict[str, Table]:
+def _tables(source: Archive, options: Options, unusable: list[SourceError]) -> dict[str, Table]:
     """Read the label table of every split; a build from a part of the original may lack some, but not all."""
     members = source.by_tail(1)
     absent = [table for _, table in SETS.values() if table.casefold() not in members]
     if absent and not (options.allow_partial and len(absent) < len(SETS)):
-        raise SourceNotFoundError(f"{source.where('')}: label tables of fundus are missing:\n{bullet_list(absent)}")
+        headline = f"{source.where('')}: label tables of fundus are missing:"
+        raise problems_error(SourceNotFoundError, headline, absent)
     columns = ("ID", "Disease_Risk", *default_catalogue().task("fundus/disease labels").classes)
-    return {
-        split: read_csv(source, members[table.casefold()], columns, key=("ID",))
-        for split, (_, table) in SETS.items()
-        if table not in absent
-    }
+    tables: dict[str, Table] = {}
+    with told_together() as step:
+        for split, (_, name) in SETS.items():
+            if name not in absent:
+                with step():
+                    tables[split] = read_csv(source, members[name.casefold()], columns, key=("ID",), unusable=unusable)
+    return tables
 
 
 RECIPE = Fundus()

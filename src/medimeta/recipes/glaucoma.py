@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from medimeta.errors import SourceNotFoundError, TableError, problems_error
+from medimeta.errors import SourceError, SourceNotFoundError, TableError
 from medimeta.recipes import pixels
 from medimeta.recipes.recipe import Listing, Options, Recipe, Rendered, Sample
 from medimeta.recipes.splits import split_train
@@ -59,23 +59,24 @@ class Glaucoma(Recipe):
     def listing(self, source: Archive, options: Options) -> Listing:
         """Match images, decisions and fused maps by name, part by part and device by device."""
         listing = Listing({"glaucoma": []})
-        problems: list[str] = []
         for part in PARTS:
             images = [member for member in _below(source, part, IMAGES) if is_image(member)]
             maps = [member for member in _below(source, part, MAPS) if is_image(member) and _is_staple(member)]
             tables = [member for member in _below(source, part, DECISIONS) if _kind(member)]
             if images and not maps and not options.allow_partial:
-                raise SourceNotFoundError(
-                    f"{source.where(f'{part}/{MAPS}')}: has no fused maps of disc and cup; expected images below "
-                    f"folders STAPLE. To build without these masks, pass --allow-partial (allow_partial=True)."
+                expected = (
+                    "has no fused maps of disc and cup; expected images below folders STAPLE. To build without these "
+                    "masks, pass --allow-partial (allow_partial=True)."
                 )
+                listing.unusable.append(SourceNotFoundError(f"{source.where(f'{part}/{MAPS}')}: {expected}"))
             for device in dict.fromkeys(DEVICES.values()):
                 own = ([name for name in names if _device(name) == device] for names in (images, maps, tables))
-                problems += _Device(source, part, device, own).list_into(listing, options)
+                try:
+                    _Device(source, part, device, own, listing.unusable).list_into(listing, options)
+                except SourceError as error:
+                    listing.unusable.append(error)
             strays = [member for member in images if not _device(member)]
             listing.unnamed += [f"{source.where(member)}: lies in the folder of no device" for member in strays]
-        if problems:
-            raise problems_error(TableError, f"{source.where('')}: has decisions that cannot be used.", problems)
         return listing
 
     def splits(self, dataset: str, samples: Sequence[Sample]) -> list[str]:
@@ -115,28 +116,44 @@ class Glaucoma(Recipe):
 class _Device:
     """What a part holds of one device: images, fused maps and tables of decisions."""
 
-    def __init__(self, source: Archive, part: str, device: str, members: Iterable[Sequence[str]]) -> None:
+    def __init__(
+        self,
+        source: Archive,
+        part: str,
+        device: str,
+        members: Iterable[Sequence[str]],
+        unusable: list[SourceError],
+    ) -> None:
         self.source = source
         self.part = part
         self.device = device
         self.images, maps, tables = members
         self.maps = _paired(self.images, maps, _file)
-        self.tables = {_kind(member): read_csv(source, member, (), rename=_column) for member in tables}
+        self.tables = {
+            _kind(member): read_csv(source, member, (), rename=_column, unusable=unusable) for member in tables
+        }
 
-    def list_into(self, listing: Listing, options: Options) -> list[str]:
-        """Add the images to a listing, and return what is wrong with the table that decides their labels."""
+    def list_into(self, listing: Listing, options: Options) -> None:
+        """Add the images to a listing, and what is wrong with the table that decides their labels."""
         decisive = next((kind for kind in (COMPARISON, "majority") if kind in self.tables), None)
         if decisive is None:
             if self.images and not options.allow_partial:
-                raise SourceNotFoundError(
-                    f"{self.source.where(f'{self.part}/{DECISIONS}')}: has no decisions for {self.device}; expected "
-                    f"Glaucoma_Decision_Comparison_{self.device}_majority.csv."
-                )
+                expected = f"expected Glaucoma_Decision_Comparison_{self.device}_majority.csv"
+                place = self.source.where(f"{self.part}/{DECISIONS}")
+                problem = f"{place}: has no decisions for {self.device}; {expected}"
+                listing.unusable.append(SourceNotFoundError(problem))
+                return
             listing.unnamed += [f"{self.source.where(member)}: is in no table of decisions" for member in self.images]
-            return []
+            return
         table = self.tables[decisive]
         if absent := [column for column in (IMAGE, DECISION) if column not in table.columns]:
-            return [f"{table.where}: has no column for {' and '.join(absent)}: {', '.join(table.columns)}"]
+            lacks = f"has no column for {' and '.join(absent)}: {', '.join(table.columns)}"
+            listing.unusable.append(TableError(f"{table.where}: {lacks}"))
+            return
+        names = [_stem(row[IMAGE]) for row in table]
+        twice = [row for row, name in zip(table, names, strict=True) if names.count(name) > 1]
+        listing.unusable += [TableError(f"{row.place}: {row[IMAGE]} is there more than once") for row in twice]
+        listing.unusable += [TableError(f"{row.place}: has no decision") for row in table if not row[DECISION]]
         rows = {
             kind: _paired(self.images, table.rows, lambda row: row[IMAGE])
             for kind, table in self.tables.items()
@@ -145,16 +162,12 @@ class _Device:
         for member in self.images:
             if member in rows[decisive]:
                 said = {kind: own[member] for kind, own in rows.items() if member in own}
-                listing.samples["glaucoma"].append(self._sample(member, said[decisive][DECISION], said))
+                if verdict := said[decisive][DECISION]:
+                    listing.samples["glaucoma"].append(self._sample(member, verdict, said))
             else:
                 listing.unnamed.append(f"{self.source.where(member)}: is in no table of decisions")
-        used = {row.place for row in rows[decisive].values()}
+        used = {row.place for row in (*rows[decisive].values(), *twice)}
         listing.missing += [f"{row.place}: {row[IMAGE]} is missing" for row in table if row.place not in used]
-        names = [_stem(row[IMAGE]) for row in table]
-        twice = [row for row, name in zip(table, names, strict=True) if names.count(name) > 1]
-        return [f"{row.place}: {row[IMAGE]} is there more than once" for row in twice] + [
-            f"{row.place}: has no decision" for row in table if not row[DECISION]
-        ]
 
     def _sample(self, member: str, verdict: str, said: Mapping[str, Row]) -> Sample:
         name = _file(member)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from medimeta.errors import LabelError, problems_error
+from medimeta.errors import LabelError
 from medimeta.recipes.pixels import pad, render_image, resize, thumbnail
 from medimeta.recipes.recipe import Label, Listing, Options, Recipe, Rendered, Sample
 from medimeta.recipes.splits import split_train
@@ -36,6 +36,10 @@ class Kermany(Recipe):
     """
 
     name = "kermany"
+    way_out = (
+        "Images are split by patient, whom their names must tell. Fetch the original download: copies that others pass "
+        "on are renamed."
+    )
     original = Original(
         "the Kermany OCT and chest X-ray images",
         (
@@ -53,7 +57,6 @@ class Kermany(Recipe):
     def listing(self, source: Archive, options: Options) -> Listing:
         """List the images below the folders of splits and classes."""
         listing = Listing({dataset: [] for dataset in MOUNTS.values()})
-        problems: list[str] = []
         for member in source.members:
             if not is_image(member):
                 continue
@@ -74,14 +77,8 @@ class Kermany(Recipe):
                     )
                 )
             else:
-                problems.append(f"{source.where(member)}: expected a name such as {folders[1]}-1016042-1.jpeg")
-        if problems:
-            raise problems_error(
-                LabelError,
-                f"{source.where('')}: has images whose names do not tell the patient, by whom they are split.",
-                problems,
-                "Fetch the original download: copies that others pass on are renamed.",
-            )
+                expected = f"expected a name such as {folders[1]}-1016042-1.jpeg"
+                listing.unusable.append(LabelError(f"{source.where(member)}: {expected}"))
         for samples in listing.samples.values():
             samples.sort(key=lambda sample: sample.original_filepath)
         return listing

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from medimeta.catalogue.schema import SPLITS
-from medimeta.errors import DamagedSourceError, SourceError, TableError, problems_error
+from medimeta.errors import DamagedSourceError, SourceError, TableError
 from medimeta.recipes.boxes import ratio_cut
 from medimeta.recipes.lits_boxes import BOUNDS, OrganBox, Slice, misfits, read_boxes, slice_of
 from medimeta.recipes.pixels import NEAREST, Scaled, resize
@@ -85,6 +85,7 @@ class Lits(Recipe):
     """Window, cut of the organ in the middle of its box, resize; order by split, volume and line of the box file."""
 
     name = "lits"
+    way_out = "Check that both downloads, the volumes and the boxes, are whole; fetch again what is not."
     original = Original(
         "LiTS with organ boxes",
         (
@@ -96,26 +97,21 @@ class Lits(Recipe):
     def listing(self, source: Archive, options: Options) -> Listing:
         """List the boxes of all volumes, whose headers are read; each box is three samples, one a plane."""
         files = source.by_tail(1)
-        boxes = read_boxes(source)
         listing = Listing({}, dropped={dataset: [] for dataset in PLANES})
+        boxes = read_boxes(source, listing.unusable)
         volumes: list[_Volume] = []
-        damaged: list[str] = []
-        problems: list[str] = []
-        for group in sorted(boxes):
+        for group in sorted(group for group, own in boxes.items() if own):
             try:
                 volume = _volume(source, files, group, boxes[group], listing)
             except SourceError as error:
-                damaged.append(str(error))
+                listing.unusable.append(error)
                 continue
-            if volume is not None:
-                problems += misfits(volume.boxes, volume.header, source.where(volume.member))
+            if volume is None:
+                continue
+            wrong = misfits(volume.boxes, volume.header, source.where(volume.member))
+            listing.unusable += map(TableError, wrong)
+            if not wrong:
                 volumes.append(volume)
-        if damaged:
-            raise problems_error(DamagedSourceError, "Volumes of LiTS cannot be used.", damaged)
-        if problems:
-            raise problems_error(
-                TableError, "Organ boxes do not fit their volumes.", problems, "Check that both downloads are whole."
-            )
         named = {f"{_name(group)}.nii" for group in boxes}
         listing.unnamed = [
             f"{source.where(files[tail])}: has no boxes"

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from medimeta.errors import SourceNotFoundError, TableError, problems_error
+from medimeta.errors import SourceError, SourceNotFoundError, TableError
 from medimeta.recipes.boxes import Box, area, ratio_box
 from medimeta.sources.archive import Archive
 from medimeta.sources.images import MAX_PIXELS
@@ -98,27 +98,24 @@ def misfits(boxes: tuple[OrganBox, ...], header: VolumeHeader, where: str) -> li
     return problems
 
 
-def read_boxes(source: Archive) -> dict[tuple[str, int], tuple[OrganBox, ...]]:
+def read_boxes(source: Archive, unusable: list[SourceError]) -> dict[tuple[str, int], tuple[OrganBox, ...]]:
     """Read all box files, by split of the source (``train``, ``test``) and number of the volume.
+
+    A file with lines that cannot be used has no boxes, and what is wrong with it is added to `unusable`.
 
     Raises
     ------
     SourceNotFoundError
         There are none.
-    TableError
-        Files that cannot be used, with all their places.
     """
     boxes: dict[tuple[str, int], tuple[OrganBox, ...]] = {}
-    problems: list[str] = []
     for tail, member in source.by_tail(1).items():
         match = _FILE.fullmatch(tail)
         if match is not None:
             rows, wrong = _read(source, member)
-            problems += wrong
-            if rows and not wrong:
-                boxes["test" if match["test"] else "train", int(match["number"])] = rows
-    if problems:
-        raise problems_error(TableError, "Organ boxes of LiTS cannot be used.", problems, "Fetch these files again.")
+            unusable += map(TableError, wrong)
+            if rows or wrong:
+                boxes["test" if match["test"] else "train", int(match["number"])] = () if wrong else rows
     if not boxes:
         raise SourceNotFoundError(
             f"{source.where('')}: has no organ boxes (segmentation-N.txt). They are no part of LiTS: fetch "

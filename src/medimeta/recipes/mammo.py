@@ -66,15 +66,16 @@ class Mammo(Recipe):
         """List the lesions of the tables that are there; DICOM files are looked at by their names alone."""
         listing = Listing({})
         cases = _cases(source)
-        problems: list[str] = []
         named: set[str] = set()
-        tables = read_tables(source, allow_partial=options.allow_partial)
+        tables = read_tables(source, allow_partial=options.allow_partial, unusable=listing.unusable)
         for (key, split), table in tables.items():
             samples = listing.samples.setdefault(KINDS[key].dataset, [])
             for row in table:
                 image, crop, mask = (_path(row[column]) for column in PATHS)
                 if not image or not crop or not mask or not row["patient_id"]:
-                    problems.append(f"{row.place}: expected a patient and three paths of CASE/STUDY/SERIES/FILE.dcm")
+                    expected = "expected a patient and three paths of CASE/STUDY/SERIES/FILE.dcm"
+                    listing.unusable.append(TableError(f"{row.place}: {expected}"))
+                    named.update(member for path in (image, crop, mask) if path for member in _files(cases, path))
                     continue
                 mammograms, crops = _files(cases, image), _files(cases, crop)
                 lesion = tuple(dict.fromkeys((*crops, *_files(cases, mask))))
@@ -100,8 +101,6 @@ class Mammo(Recipe):
                             details=_nth(crops, crop),
                         )
                     )
-        if problems:
-            raise problems_error(TableError, "Tables of CBIS-DDSM have rows that cannot be used.", problems)
         listing.unnamed = [
             f"{source.where(member)}: is not named in any table"
             for case, members in cases.items()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from medimeta.errors import SourceNotFoundError, bullet_list
+from medimeta.errors import SourceError, SourceNotFoundError, problems_error
+from medimeta.recipes.refusal import told_together
 from medimeta.sources.archive import Archive
 from medimeta.sources.tables import Row, Table, plain_name, read_csv
 
@@ -42,8 +43,8 @@ def table_name(kind: str, split: str) -> str:
     return f"{kind}_case_description_{split}_set"
 
 
-def read_tables(source: Archive, *, allow_partial: bool = False) -> Tables:
-    """Read the tables that are there, both of a kind unless the build is partial.
+def read_tables(source: Archive, *, allow_partial: bool = False, unusable: list[SourceError] | None = None) -> Tables:
+    """Read the tables that are there, both of a kind unless the build is partial; see `read_csv` for `unusable`.
 
     Raises
     ------
@@ -54,19 +55,23 @@ def read_tables(source: Archive, *, allow_partial: bool = False) -> Tables:
     """
     tables: dict[tuple[str, str], Table] = {}
     absent: list[str] = []
-    for key, kind in KINDS.items():
-        names = {split: table_name(key, split) for split in SPLITS}
-        # Each in its own mount: beside the tables asked for, there may be others whose images are not there.
-        found = {split: _own_file(source, name) for split, name in names.items()}
-        for split, member in found.items():
-            if member is not None:
-                columns = dict.fromkeys((*ANNOTATIONS, *PATHS, "pathology", *kind.tasks))
-                tables[key, split] = read_csv(source, member, columns, key=KEY, rename=plain_name)
-            elif any(found.values()):
-                absent.append(f"{names[split]}.csv")
+    with told_together() as step:
+        for key, kind in KINDS.items():
+            names = {split: table_name(key, split) for split in SPLITS}
+            # Each in its own mount: beside the tables asked for, there may be others whose images are not there.
+            found = {split: _own_file(source, name) for split, name in names.items()}
+            columns = tuple(dict.fromkeys((*ANNOTATIONS, *PATHS, "pathology", *kind.tasks)))
+            for split, member in found.items():
+                if member is not None:
+                    with step():
+                        tables[key, split] = read_csv(
+                            source, member, columns, key=KEY, rename=plain_name, unusable=unusable
+                        )
+                elif any(found.values()):
+                    absent.append(f"{names[split]}.csv")
     if not tables or (absent and not allow_partial):
         absent = absent or [f"{table_name(key, split)}.csv" for key in KINDS for split in SPLITS]
-        raise SourceNotFoundError(f"{source.where('')}: tables of CBIS-DDSM are missing:\n{bullet_list(absent)}")
+        raise problems_error(SourceNotFoundError, f"{source.where('')}: tables of CBIS-DDSM are missing:", absent)
     return tables
 
 

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
-from medimeta.catalogue.own import ColumnRule, FolderCard, LabelRule, OwnCard, own_terms
+from medimeta.catalogue.own import ColumnRule, FolderCard, LabelRule, OwnCard, TableCard, own_terms
 from medimeta.catalogue.own_reading import read_own_card
 from medimeta.catalogue.schema import SPLITS, DatasetCard, Samples, TaskCard, TaskTarget, normalised
-from medimeta.errors import CountMismatchError, LabelError, bullet_list, problems_error
+from medimeta.errors import CountMismatchError, LabelError
 from medimeta.recipes.folder import FolderRecipe
 from medimeta.recipes.own_recipe import OwnRecipe, natural
 from medimeta.recipes.recipe import Options, Recipe, Sample
+from medimeta.recipes.refusal import Fault, refuse_misfits
 from medimeta.recipes.table import TableRecipe
 from medimeta.sources.archive import Archive
 from medimeta.sources.find import open_archive
@@ -26,14 +27,17 @@ from medimeta.sources.zipped import ZipArchive
 
 
 def open_own(
-    path: str | os.PathLike[str], source: str | os.PathLike[str], *, allow_partial: bool = False
+    path: str | os.PathLike[str] | FolderCard | TableCard,
+    source: str | os.PathLike[str],
+    *,
+    allow_partial: bool = False,
 ) -> tuple[DatasetCard, Recipe, Archive]:
     """Read a card of own data, and make the full card by what is in the source.
 
     Parameters
     ----------
-    path : path
-        The card, a YAML file; see `medimeta.catalogue.own`.
+    path : path or card
+        The card, a YAML file; see `medimeta.catalogue.own`. One that was read already will do.
     source : path
         The folder of the images, or a zip of it.
     allow_partial : bool
@@ -54,14 +58,21 @@ def open_own(
         The card is not valid; all its problems are told.
     SourceError
         The source is missing, or cannot become a dataset: unknown or too few labels, parts without images, bad rows.
+        All of it is told at once. Rows without an image and images without a row are told beside it, but are no error
+        by themselves: that is for the build to say.
     """
-    own = read_own_card(os.fspath(path))
+    own = path if isinstance(path, FolderCard | TableCard) else read_own_card(os.fspath(path))
     archive = open_tree(source)
     recipe = FolderRecipe(own) if isinstance(own, FolderCard) else TableRecipe(own)
-    samples = recipe.listing(archive, Options(allow_partial=allow_partial)).samples[own.id]
-    tasks = _tasks(recipe, samples, archive)
-    splits = recipe.splits(own.id, samples)
-    _check_splits(samples, splits, archive)
+    listing = recipe.listing(archive, Options(allow_partial=allow_partial))
+    samples = listing.samples[own.id]
+    # Where rows cannot be used, labels and parts of the others say little about the whole.
+    tasks, problems = _tasks(recipe, samples, archive, whole=not listing.unusable)
+    faults = [Fault("the labels are no task yet", LabelError, problems)] if problems else []
+    splits = [] if listing.unusable or faults else recipe.splits(own.id, samples)
+    faults += _split_faults(samples, splits)
+    if listing.unusable or faults:
+        refuse_misfits(listing, archive.where(""), allow_partial=allow_partial, way_out=recipe.way_out, further=faults)
     counts, given = Counter(splits), Counter(sample.original_split for sample in samples)
     kinds = ", ".join(f"{task.name} ({task.target.word})" for task in tasks)
     card = DatasetCard(
@@ -77,6 +88,7 @@ def open_own(
         primary_task=tasks[0].name,
         tasks=tasks,
         recipe=own.recipe,
+        subject_column=recipe.subject_column,
         notes=tuple(_notes(own, samples, splits)),
     )
     return card, recipe, archive
@@ -112,13 +124,17 @@ def left_out(recipe: Recipe, archive: Archive) -> Iterator[str]:
             )
 
 
-def _tasks(recipe: OwnRecipe, samples: Sequence[Sample], archive: Archive) -> tuple[TaskCard, ...]:
+def _tasks(
+    recipe: OwnRecipe, samples: Sequence[Sample], archive: Archive, *, whole: bool
+) -> tuple[tuple[TaskCard, ...], list[str]]:
+    """Return the tasks that can be made, and what is wrong with the labels; of the whole only where that is known."""
     tasks: list[TaskCard] = []
     problems: list[str] = []
     for number, (name, rule) in enumerate(recipe.card.rules.items()):
         found = _found(name, samples)
-        names, wrong = _labels(rule, found, [archive.where(sample.member) for sample in samples])
-        if not wrong:
+        names, wrong, amiss = _labels(rule, found, [archive.where(sample.member) for sample in samples])
+        wrong += amiss if whole else ()
+        if not wrong and whole:
             target = rule.target or _target(rule, names)
             try:
                 tasks.append(
@@ -127,9 +143,7 @@ def _tasks(recipe: OwnRecipe, samples: Sequence[Sample], archive: Archive) -> tu
             except ValidationError as error:
                 wrong = [detail["msg"].removeprefix("Value error, ") for detail in error.errors(include_url=False)]
         problems += [f"{name}: {problem}" for problem in wrong]
-    if problems:
-        raise problems_error(LabelError, f"{archive.where('')}: the labels are no task yet.", problems)
-    return tuple(tasks)
+    return tuple(tasks), problems
 
 
 _Found = dict[str | int, list[int]]
@@ -151,8 +165,8 @@ def _target(rule: LabelRule, names: Mapping[int, str]) -> TaskTarget:
     return TaskTarget.BINARY if len(names) == 2 else TaskTarget.MULTICLASS
 
 
-def _labels(rule: LabelRule, found: _Found, places: Sequence[str]) -> tuple[dict[int, str], list[str]]:
-    """Return the stored integers of the labels, and what keeps these from being a task."""
+def _labels(rule: LabelRule, found: _Found, places: Sequence[str]) -> tuple[dict[int, str], list[str], list[str]]:
+    """Return the stored integers of the labels, those that are unknown, and what else keeps these from being a task."""
     ordinal = rule.target is TaskTarget.ORDINAL
     several = isinstance(rule, ColumnRule) and rule.several
     if rule.labels is None and isinstance(rule, ColumnRule) and rule.columns:
@@ -164,18 +178,19 @@ def _labels(rule: LabelRule, found: _Found, places: Sequence[str]) -> tuple[dict
     else:
         names = (rule.grades if ordinal else None) or dict(enumerate(rule.names))
     known = set(names) if ordinal else set(names.values())
-    problems = []
+    unknown: list[str] = []
+    problems: list[str] = []
     for label, own in found.items():
         if label not in known:
             place = f"{_images(len(own))}, the first is {places[own[0]]}"
             if ordinal and rule.labels is None:
-                problems.append(f"{label!r} is no whole number ({place}); name the grades in their order under labels")
+                unknown.append(f"{label!r} is no whole number ({place}); name the grades in their order under labels")
             else:
-                problems.append(f"{label!r} is not under labels ({place})")
+                unknown.append(f"{label!r} is not under labels ({place})")
     if rule.labels is not None and not several:
         unused = [name for key, name in names.items() if (key if ordinal else name) not in found]
         problems += [f"no image has the label {name!r}" for name in unused]
-    if len(names) == 1 and not several and not problems:
+    if len(names) == 1 and not several and not unknown and not problems:
         below = isinstance(rule, FolderCard)
         problems.append(
             f"every image has the label {next(iter(names.values()))!r}, and a task needs two or more"
@@ -191,10 +206,11 @@ def _labels(rule: LabelRule, found: _Found, places: Sequence[str]) -> tuple[dict
     alike = [repr(name) for name in names.values() if folded[normalised(name)] > 1]
     if alike:
         problems.append(f"the labels {' and '.join(alike)} are the same but for case or blanks; map them under labels")
-    return names, problems
+    return names, unknown, problems
 
 
-def _check_splits(samples: Sequence[Sample], splits: Sequence[str], archive: Archive) -> None:
+def _split_faults(samples: Sequence[Sample], splits: Sequence[str]) -> Iterator[Fault]:
+    """Say what keeps samples from being split into train, val and test; `splits` is empty where it is not known yet."""
     problems = []
     given: dict[str, set[str]] = {}
     for sample in samples:
@@ -203,12 +219,11 @@ def _check_splits(samples: Sequence[Sample], splits: Sequence[str], archive: Arc
     torn = [group for group, parts in given.items() if len(parts) > 1]
     problems += [f"group {group} is in {' and '.join(sorted(given[group]))} of the source" for group in torn]
     groups = f" in {len(given)} groups" if given else ""
-    problems += [f"{split} has no image (of {len(samples)}{groups})" for split in SPLITS if split not in splits]
+    if splits:
+        problems += [f"{split} has no image (of {len(samples)}{groups})" for split in SPLITS if split not in splits]
     if problems:
-        raise CountMismatchError(
-            f"{archive.where('')}: cannot be split into train, val and test:\n{bullet_list(problems)}\n"
-            + ("Move images of one group into one split, or leave group out of the card." if torn else "Add images.")
-        )
+        way_out = "Move images of one group into one split, or leave group out of the card." if torn else "Add images."
+        yield Fault("cannot be split into train, val and test", CountMismatchError, problems, way_out)
 
 
 def _notes(own: OwnCard, samples: Sequence[Sample], splits: Sequence[str]) -> Iterator[str]:

@@ -49,11 +49,17 @@ class OwnRecipe(Recipe):
     card: OwnCard
 
     original = Original("own data", ())
+    way_out = "Put these right, or take them out of the source."
 
     @property
     def look(self) -> tuple[int, str]:
         """What the card says of pixels, for `Sample.details`: a broken build goes on only where that is the same."""
         return self.card.channels, self.card.square
+
+    @property
+    def subject_column(self) -> str | None:
+        """The annotation that tells what belongs together, where the card names a group."""
+        return None
 
     def splits(self, dataset: str, samples: Sequence[Sample]) -> list[str]:
         """Keep a source's train, val and test; make what is missing.

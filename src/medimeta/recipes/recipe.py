@@ -100,12 +100,16 @@ class Listing:
         Rows of tables whose image is not there, with their places. They have no sample.
     unnamed : list of str
         Images that no row names, with their places. They have no sample.
+    unusable : list of SourceError
+        Rows and images that cannot be used, each the error that it would be alone. They have no sample, and no build
+        leaves them out.
     """
 
     samples: dict[str, list[Sample]]
     dropped: dict[str, list[str]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
+    unusable: list[SourceError] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,20 +154,25 @@ class Recipe(ABC):
         Raised whenever the same original would give other bytes.
     original : Original
         How to recognise the download.
+    way_out : str
+        What to do about rows and images that cannot be used.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     original: ClassVar[Original]
+    way_out: ClassVar[str] = "Fetch the original download again: as published, it has none of these."
 
     @abstractmethod
     def listing(self, source: Archive, options: Options) -> Listing:
         """List the samples of every dataset that this original feeds, reading tables and names alone.
 
+        What is wrong with single rows and images goes into the listing, so that all of it is told at once.
+
         Raises
         ------
         SourceError
-            A table is missing or cannot be used.
+            A table is missing or lacks columns.
         """
 
     @abstractmethod

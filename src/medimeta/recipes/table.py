@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from medimeta.catalogue.own import RESERVED, ColumnRule, TableCard, clean
-from medimeta.errors import SourceNotFoundError, TableError, problems_error
+from medimeta.errors import SourceError, SourceNotFoundError, TableError
 from medimeta.recipes.image_names import ImageNames
 from medimeta.recipes.own_recipe import OwnRecipe, is_set, label_of, labels_between, split_of
 from medimeta.recipes.recipe import Label, Listing, Options, Sample
@@ -28,49 +28,60 @@ class TableRecipe(OwnRecipe):
 
     name = "table"
 
+    @property
+    def subject_column(self) -> str | None:
+        """The annotation that holds the group's column."""
+        return None if self.card.group is None else self._annotation(self.card.group)
+
     def listing(self, source: Archive, options: Options) -> Listing:
         """List the rows of the table whose image is there.
+
+        Rows cannot be used if they have no label, group or split, or name an image twice.
 
         Raises
         ------
         SourceNotFoundError
             There is no such table, or it names no image at all.
         TableError
-            Columns are missing; rows have no label, group or split that can be used, or name an image twice.
+            Columns are missing.
         """
-        table = read_table(source, self._member(source), self._columns())
+        listing = Listing({self.card.id: []})
+        table = read_table(source, self._member(source), self._columns(), listing.unusable)
         images = self.images(source)
         names, unreadable = ImageNames(images), ImageNames(self.unreadable(source))
-        listing = Listing({self.card.id: []})
-        problems: list[str] = []
+        ambiguous: set[str] = set()
         seen: dict[str, Row] = {}
         for row in table:
             cell = row[self.card.image]
             found = names.find(cell)
+            sample, wrong = self._sample(found[0] if found else "", row)
+            if found or not options.allow_partial:  # a row that is left out may say what it likes
+                listing.unusable += [TableError(f"{row.place}: {problem}") for problem in wrong]
             if not found:
                 what = "is not PNG, JPEG or TIFF" if unreadable.find(cell) else "is missing"
                 listing.missing.append(f"{row.place}: {cell or 'an image without a name'} {what}")
                 continue
             if len(found) > 1:
-                problems.append(f"{row.place}: {cell} may be {' or '.join(found[:3])}")
+                listing.unusable.append(TableError(f"{row.place}: {cell} may be {' or '.join(found[:3])}"))
+                ambiguous.update(found)
                 continue
             if found[0] in seen:
-                problems.append(f"{row.place}: {found[0]} is already named in {seen[found[0]].place}")
+                already = f"{found[0]} is already named in {seen[found[0]].place}"
+                listing.unusable.append(TableError(f"{row.place}: {already}"))
                 continue
             seen[found[0]] = row
-            sample, wrong = self._sample(found[0], row)
-            problems += wrong
-            listing.samples[self.card.id].append(sample)
-        if problems:
-            raise problems_error(TableError, f"{table.where}: has rows that cannot be used.", problems)
-        if not seen:
+            if not wrong:
+                listing.samples[self.card.id].append(sample)
+        if not seen and not listing.unusable:
             first = f"The first cell is {table.rows[0][self.card.image]!r}." if table.rows else "It has no rows."
             raise SourceNotFoundError(
                 f"{table.where}: column {self.card.image!r} names no PNG, JPEG or TIFF image in {source.where('')}, "
                 f"which has {len(images)}. {first}"
             )
         listing.unnamed += [
-            f"{source.where(member)}: no row of {self.card.table} names it" for member in images if member not in seen
+            f"{source.where(member)}: no row of {self.card.table} names it"
+            for member in images
+            if member not in seen and member not in ambiguous
         ]
         return listing
 
@@ -79,14 +90,14 @@ class TableRecipe(OwnRecipe):
         labels: dict[str, Label] = {}
         for task, rule in self.card.tasks.items():
             label, wrong = _label(rule, row)
-            problems += [f"{row.place}: {problem}" for problem in wrong]
+            problems += wrong
             labels[task] = label
         group = row.get(self.card.group) if self.card.group is not None else None
         if group == "":
-            problems.append(f"{row.place}: has no {self.card.group}")
+            problems.append(f"has no {self.card.group}")
         split = "train" if self.card.split is None else split_of(row[self.card.split])
         if split is None and self.card.split is not None:
-            problems.append(f"{row.place}: {self.card.split} is {row[self.card.split]!r}, expected train, val or test")
+            problems.append(f"{self.card.split} is {row[self.card.split]!r}, expected train, val or test")
         sample = Sample(
             member=member,
             original_filepath=member,
@@ -99,13 +110,13 @@ class TableRecipe(OwnRecipe):
         return sample, problems
 
     def _annotations(self, row: Row) -> dict[str, str]:
-        used = {self.card.image, self.card.split, *_label_columns(self.card.tasks.values())}
+        used = {self.card.image, self.card.split, *_label_columns(self.card.tasks.values())} - {self.card.group}
+        return {self._annotation(column): value for column, value in row.cells.items() if column and column not in used}
+
+    def _annotation(self, column: str) -> str:
+        """Return what a column of the table is called in ``annotations.csv``."""
         taken = {*RESERVED, *self.card.tasks, *(f"tasks/{task}" for task in self.card.tasks)}
-        return {
-            f"source_{column}" if column in taken else column: value
-            for column, value in row.cells.items()
-            if column and column not in used
-        }
+        return f"source_{column}" if column in taken else column
 
     def _columns(self) -> list[str]:
         named = [self.card.image, *_label_columns(self.card.tasks.values()), self.card.group, self.card.split]
@@ -127,7 +138,9 @@ class TableRecipe(OwnRecipe):
         )
 
 
-def read_table(source: Archive, member: str, columns: Iterable[str]) -> Table:
+def read_table(
+    source: Archive, member: str, columns: Iterable[str], unusable: list[SourceError] | None = None
+) -> Table:
     """Read a CSV, TSV or XLSX table; what stands between the cells of a CSV is seen from its head.
 
     Raises
@@ -136,10 +149,11 @@ def read_table(source: Archive, member: str, columns: Iterable[str]) -> Table:
         See `medimeta.sources.tables.read_csv`.
     """
     if member.casefold().endswith(".xlsx"):
-        return read_xlsx(source, member, columns, rename=clean)
+        return read_xlsx(source, member, columns, rename=clean, unusable=unusable)
     head = source.head(member, _HEAD_BYTES).decode("utf-8", errors="replace")
     first = next((line for line in head.splitlines() if line.strip()), "")
-    return read_csv(source, member, columns, rename=clean, delimiter=max(",;\t", key=first.count))
+    delimiter = max(",;\t", key=first.count)
+    return read_csv(source, member, columns, rename=clean, delimiter=delimiter, unusable=unusable)
 
 
 def _label_columns(rules: Iterable[ColumnRule]) -> Iterator[str]:

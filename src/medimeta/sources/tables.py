@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from medimeta._optional import require
-from medimeta.errors import TableError, problems_error
+from medimeta.errors import SourceError, TableError, problems_error
 from medimeta.sources.archive import Archive
 
 MAX_CELL_BYTES = 1_000_000
@@ -93,6 +93,7 @@ def read_csv(
     key: Sequence[str] = (),
     rename: Callable[[str], str] = same_name,
     delimiter: str = ",",
+    unusable: list[SourceError] | None = None,
 ) -> Table:
     """Read a CSV table.
 
@@ -108,6 +109,8 @@ def read_csv(
         Turns the names in the file into those that are used.
     delimiter : str
         What stands between cells.
+    unusable : list of SourceError, optional
+        Takes an error for each row that cannot be used, and the table is that of the others; else all are raised.
 
     Returns
     -------
@@ -128,7 +131,8 @@ def read_csv(
     previous = csv.field_size_limit(MAX_CELL_BYTES)
     try:
         reader = csv.reader(text, delimiter=delimiter, strict=True)
-        return make_table(where, ((reader.line_num, cells) for cells in reader), columns, key=key, rename=rename)
+        lines = ((reader.line_num, cells) for cells in reader)
+        return make_table(where, lines, columns, key=key, rename=rename, unusable=unusable)
     except csv.Error as error:
         raise TableError(f"{where}: is not a table of comma-separated values ({error}).") from error
     finally:
@@ -142,6 +146,7 @@ def read_xlsx(
     *,
     key: Sequence[str] = (),
     rename: Callable[[str], str] = same_name,
+    unusable: list[SourceError] | None = None,
 ) -> Table:
     """Read the first sheet of a spreadsheet; see `read_csv`. Whole numbers read as whole, whatever their format."""
     openpyxl = require("openpyxl")
@@ -164,7 +169,7 @@ def read_xlsx(
         raise TableError(f"{where}: is not a spreadsheet that can be read ({error}).") from error
     width = max(map(len, lines), default=0)
     padded = (cells + [""] * (width - len(cells)) for cells in lines)  # empty cells at the end of a row are not stored
-    return make_table(where, enumerate(padded, 1), columns, key=key, rename=rename)
+    return make_table(where, enumerate(padded, 1), columns, key=key, rename=rename, unusable=unusable)
 
 
 def make_table(
@@ -174,6 +179,7 @@ def make_table(
     *,
     key: Sequence[str] = (),
     rename: Callable[[str], str] = same_name,
+    unusable: list[SourceError] | None = None,
 ) -> Table:
     """Make a table of lines that were read, the first of which names the columns; see `read_csv`."""
     cleaned = ((number, [_clean(cell) for cell in cells]) for number, cells in lines)
@@ -206,7 +212,9 @@ def make_table(
             continue
         seen[values] = number
         rows.append(row)
-    if problems:
+    if unusable is not None:
+        unusable += map(TableError, problems)
+    elif problems:
         raise problems_error(TableError, f"{where}: has rows that cannot be used.", problems)
     return Table(where, tuple(head), tuple(rows))
 

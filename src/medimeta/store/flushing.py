@@ -6,6 +6,8 @@ import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
+from medimeta._interrupts import held_back
+
 STEP: Final = 128 * 1024**2  # bytes between two flushes
 
 
@@ -46,9 +48,11 @@ class Flusher:
     def finish(self) -> None:
         """Flush what is left; raises as `written` does."""
         if self._under_way is not None:
-            self._under_way.result()
+            with held_back():  # waiting holds a lock that the other thread needs
+                self._under_way.result()
         os.fsync(self._number)
 
     def close(self) -> None:
         """Wait until no flush is under way; harmless when called twice."""
-        self._thread.shutdown()
+        with held_back():
+            self._thread.shutdown()

@@ -1,37 +1,40 @@
 """Positional reads of the image block of ``images.hdf5``.
 
-HDF5 only tells where the contiguous block starts; images are read with ``os.preadv`` straight into the batch's buffer,
-by a few threads. Chunked or compressed files, and systems without ``preadv``, are read through h5py.
+HDF5 only tells where the contiguous block starts; images are read straight into the batch's buffer, in the order of the
+file, neighbours at once, by a few threads. Chunked or compressed files are read through h5py.
+
+Whether the file is still the one that was opened is looked up after every read, with one call: what was read before an
+unchanged file was seen came from that file.
 """
 
 from __future__ import annotations
 
+import operator
 import os
-import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from medimeta._processors import usable_processors
-from medimeta.errors import DamagedStoreError, DatasetNotFoundError
+from medimeta.errors import ChangedStoreError, DamagedStoreError, DatasetNotFoundError, UsageError
 from medimeta.store import layout
+from medimeta.store.handles import FileState
+from medimeta.store.indices import Indices, check_indices
+from medimeta.store.opened import ChunkedBlock, ContiguousBlock, OpenedBlock
+from medimeta.store.opened import Images as Images
 
-Indices = Sequence[int] | npt.NDArray[np.integer[Any]]
-Images = npt.NDArray[np.uint8]
-
-_MIN_BYTES_A_THREAD = 1 << 20  # below, handing work to a thread costs more than the copy
+_State = tuple[str, int, tuple[int, ...], tuple[int, ...], int | None]
 
 
 class ImageBlock:
     """The images of a stored dataset.
 
-    Pickles as its path: handles and threads are made in each process when they are first needed.
+    Any number of threads may read at once. Pickles as its path and what was seen of the file: what is open is opened in
+    each process when it is first needed, however the process was started.
 
     Parameters
     ----------
@@ -44,8 +47,10 @@ class ImageBlock:
     ----------
     shape : tuple of int
         ``(N, S, S)`` or ``(N, S, S, 3)``.
-    contiguous : bool
-        Whether the block is contiguous, so that positional reads work.
+    offset : int or None
+        Where the block starts, in bytes; None where only HDF5 can read it.
+    state : FileState
+        What was seen of the file when it was opened.
 
     Raises
     ------
@@ -53,46 +58,46 @@ class ImageBlock:
         The file is missing.
     DamagedStoreError
         The file is not HDF5, has no uint8 dataset ``images``, or is shorter than its block.
+    UsageError
+        A number of threads below 1.
+
+    Examples
+    --------
+    >>> block = ImageBlock(getfixture("bus_root") / "bus" / "images.hdf5")
+    >>> block.read([4, 0, 4]).shape
+    (3, 224, 224)
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        self.path = Path(path)
-        self.shape, self.offset = _inspect(self.path)
-        self.contiguous = self.offset is not None and hasattr(os, "preadv")
-        self.threads = threads or min(4, usable_processors())
-        self._reset()
+        self.path = Path(path).absolute()  # it may be read after the process has gone elsewhere
+        self.threads = min(4, usable_processors()) if threads is None else _at_least_one(threads)
+        self.state, self.shape, self.offset = _inspect(self.path)
+        self._opened: tuple[int, OpenedBlock] | None = None
 
-    def _reset(self) -> None:
-        self._process = -1
-        self._fd = -1
-        self._pool: ThreadPoolExecutor | None = None
-        self._h5: h5py.File | None = None
-        self._lock = threading.Lock()
+    @property
+    def contiguous(self) -> bool:
+        """Whether the images are one block, so that positional reads work."""
+        return self.offset is not None
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getstate__(self) -> tuple[Path, tuple[int, ...], int | None, bool, int]:
-        return self.path, self.shape, self.offset, self.contiguous, self.threads
+    def __getstate__(self) -> _State:
+        return str(self.path), self.threads, tuple(self.state), self.shape, self.offset
 
-    def __setstate__(self, state: tuple[Path, tuple[int, ...], int | None, bool, int]) -> None:
-        self.path, self.shape, self.offset, self.contiguous, self.threads = state
-        self._reset()
+    def __setstate__(self, state: _State) -> None:
+        path, self.threads, seen, self.shape, self.offset = state
+        self.path, self.state, self._opened = Path(path), FileState(*seen), None
 
-    def __del__(self) -> None:
-        # getattr: the constructor may have raised before there was anything to close.
-        if getattr(self, "_process", -1) == os.getpid():
-            self.close()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
-        """Release the handle and the threads; the next read opens them again."""
-        if self._fd >= 0:
-            os.close(self._fd)
-        if self._h5 is not None:
-            self._h5.close()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False)
-        self._reset()
+        """Let go of the file and the threads, once reads that are under way are done; the next read opens it again."""
+        self._opened = None
 
     def read(self, indices: Indices, out: Images | None = None, *, threads: int | None = None) -> Images:
         """Read images in the order of `indices`, which may repeat.
@@ -100,11 +105,11 @@ class ImageBlock:
         Parameters
         ----------
         indices : sequence of int
-            Sample indices, 0 to N-1.
+            Sample indices, 0 to N-1; none at all is fine.
         out : ndarray of uint8, optional
-            C-contiguous buffer of shape ``(len(indices), ...)`` to read into.
+            C-contiguous buffer of shape ``(len(indices), ...)`` to read into. After an error it may hold anything.
         threads : int, optional
-            Reading threads; as many as the block has without it.
+            Reading threads of this call; else those of the block.
 
         Returns
         -------
@@ -113,26 +118,23 @@ class ImageBlock:
 
         Raises
         ------
-        IndexError
-            An index is out of range.
+        SampleIndexError
+            An index is negative or too large; it is an IndexError.
+        UsageError
+            Indices that are no sequence of whole numbers, a buffer that does not fit, threads below 1.
+        ChangedStoreError
+            The file was replaced, changed or removed since it was opened.
         DamagedStoreError
-            The file got shorter since it was opened.
+            The file got shorter since it was opened, or does not decode.
+        StoreError
+            The system cannot read the file.
         """
-        wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
-        if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
-            bad = wanted[(wanted < 0) | (wanted >= len(self))][0]
-            raise IndexError(f"{self.path}: sample {bad} is out of range; there are {len(self)}")
-        shape = (wanted.size, *self.shape[1:])
-        if out is None:
-            out = np.empty(shape, dtype=np.uint8)
-        elif out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
-            raise ValueError(f"out must be a C-contiguous uint8 array of shape {shape}, got {out.dtype} {out.shape}")
+        wanted = check_indices(indices, len(self), self.path)
+        out = self._buffer(out, (wanted.size, *self.shape[1:]))
+        threads = self.threads if threads is None else _at_least_one(threads)
         if wanted.size:
-            self._open()
-            if self.contiguous:
-                self._read_positional(wanted, out, threads or self.threads)
-            else:
-                self._read_h5(wanted, out)
+            with self.unchanged():
+                self._open().read(wanted, out, threads)
         return out
 
     def as_memory_map(self) -> Images:
@@ -143,71 +145,85 @@ class ImageBlock:
         """
         if not self.contiguous or not len(self):
             return self.read(np.arange(len(self)))
-        return np.memmap(self.path, dtype=np.uint8, mode="r", offset=self.offset or 0, shape=self.shape)
+        with self.unchanged():
+            return np.memmap(self.path, dtype=np.uint8, mode="r", offset=self.offset or 0, shape=self.shape)
 
-    def _open(self) -> None:
-        if self._process == os.getpid() and (self._fd >= 0 or self._h5 is not None):
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Make sure that what is done within belongs to the file that was opened; `check` says what is raised.
+
+        If something goes wrong, and the file is another one by then, that is the reason which is told.
+        """
+        try:
+            yield
+        except Exception:
+            self.check()
+            raise
+        self.check()
+
+    def check(self) -> None:
+        """Look whether the file is still the one that was opened.
+
+        Raises
+        ------
+        ChangedStoreError
+            It was replaced, changed or removed, even if what is open still reads.
+        DamagedStoreError
+            It was cut short.
+        """
+        try:
+            now = FileState.of(self.path)
+        except FileNotFoundError:
+            raise ChangedStoreError(f"{self.path}: was removed since it was opened. Load the dataset again.") from None
+        except OSError as error:
+            raise ChangedStoreError(
+                f"{self.path}: cannot be reached any more ({error.strerror}). Load the dataset again."
+            ) from error
+        if now == self.state:
             return
-        with self._lock if self._process in (-1, os.getpid()) else threading.Lock():
-            if self._process == os.getpid() and (self._fd >= 0 or self._h5 is not None):
-                return
-            if self._process not in (-1, os.getpid()):
-                self._reset()  # forked: the parent's threads are not here, its handles are not ours to close
-            if self.contiguous:
-                self._fd = os.open(self.path, os.O_RDONLY)
-            else:
-                self._h5 = h5py.File(self.path, "r")
-            self._process = os.getpid()
+        if now.inode == self.state.inode and now.size < self.state.size:
+            raise DamagedStoreError(
+                f"{self.path}: was {self.state.size:,} bytes long when it was opened, and is {now.size:,} now. "
+                f"The file was cut short: build the dataset again."
+            )
+        what = "changed" if now.inode == self.state.inode else "replaced"
+        raise ChangedStoreError(
+            f"{self.path}: was {what} since it was opened; indices and labels may be of other images now. "
+            f"Load the dataset again."
+        )
 
-    def _read_positional(self, wanted: npt.NDArray[np.int64], out: Images, threads: int) -> None:
-        flat = out.reshape(wanted.size, -1)
-        image_bytes = flat.shape[1]
-        parts = max(1, min(threads, flat.nbytes // _MIN_BYTES_A_THREAD))
-        if parts == 1:
-            self._read_runs(wanted, flat, image_bytes)
-            return
-        if self._pool is None:
-            with self._lock:
-                if self._pool is None:
-                    self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="medimeta-read")
-        stops = [len(wanted) * part // parts for part in range(parts + 1)]
-        jobs = [
-            self._pool.submit(self._read_runs, wanted[start:stop], flat[start:stop], image_bytes)
-            for start, stop in pairwise(stops[1:])
-        ]
-        self._read_runs(wanted[: stops[1]], flat[: stops[1]], image_bytes)
-        for job in jobs:
-            job.result()
+    def _buffer(self, out: Images | None, shape: tuple[int, ...]) -> Images:
+        if out is None:
+            return np.empty(shape, dtype=np.uint8)
+        fits = isinstance(out, np.ndarray) and out.shape == shape and out.dtype == np.uint8
+        if not fits or not out.flags.c_contiguous or not out.flags.writeable:
+            got = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+            raise UsageError(f"out must be a writable, C-contiguous uint8 array of shape {shape}, got {got}.")
+        return out
 
-    def _read_runs(self, wanted: npt.NDArray[np.int64], flat: Images, image_bytes: int) -> None:
-        """Read each run of neighbours with one call."""
-        starts = np.flatnonzero(np.diff(wanted, prepend=wanted[0] - 2) != 1)
-        stops = [*starts[1:].tolist(), len(wanted)]
-        for start, stop, first in zip(starts.tolist(), stops, wanted[starts].tolist(), strict=True):
-            view = flat[start:stop].reshape(-1).data
-            position = (self.offset or 0) + first * image_bytes
-            while view:
-                count = os.preadv(self._fd, [view], position)
-                if count == 0:
-                    raise DamagedStoreError(
-                        f"{self.path}: ends in the middle of sample {first} (byte {position:,}). "
-                        f"The file was cut short: build the dataset again."
-                    )
-                view, position = view[count:], position + count
-
-    def _read_h5(self, wanted: npt.NDArray[np.int64], out: Images) -> None:
-        with self._lock:  # h5py serialises anyway; this keeps close() away
-            dataset = self._h5[layout.IMAGES_DATASET]  # type: ignore[index]
-            try:
-                for place, index in enumerate(wanted.tolist()):
-                    dataset.read_direct(out, np.s_[index], np.s_[place])
-            except OSError as error:
-                raise DamagedStoreError(f"{self.path}: sample {index} does not read ({error}).") from error
+    def _open(self) -> OpenedBlock:
+        """Return what reads in this process. Threads that come here at once may open it twice, which does no harm."""
+        process, opened = os.getpid(), self._opened
+        if opened is None or opened[0] != process:  # else it is the parent's, with threads that are not in this process
+            block = ChunkedBlock(self.path) if self.offset is None else ContiguousBlock(self.path, self.offset)
+            self._opened = opened = process, block
+        return opened[1]
 
 
-def _inspect(path: Path) -> tuple[tuple[int, ...], int | None]:
-    """Return the block's shape, and its offset where it is contiguous; check that the file holds all of it."""
+def _at_least_one(threads: int) -> int:
     try:
+        count = operator.index(threads)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise UsageError(f"threads must be a whole number, at least 1, got {threads!r}.")
+    return count
+
+
+def _inspect(path: Path) -> tuple[FileState, tuple[int, ...], int | None]:
+    """Return what is seen of the file, the block's shape, and its offset where it is contiguous."""
+    try:
+        state = FileState.of(path)
         with h5py.File(path, "r") as file:
             dataset = file.get(layout.IMAGES_DATASET)
             if not isinstance(dataset, h5py.Dataset):
@@ -216,15 +232,17 @@ def _inspect(path: Path) -> tuple[tuple[int, ...], int | None]:
             offset = dataset.id.get_offset() if dataset.chunks is None else None
     except FileNotFoundError:
         raise DatasetNotFoundError(f"{path}: is missing.") from None
+    except DamagedStoreError:
+        raise
     except OSError as error:
         raise DamagedStoreError(f"{path}: is not a whole HDF5 file ({error}). Build the dataset again.") from None
     if dtype != np.uint8 or len(shape) not in (3, 4):
         raise DamagedStoreError(f"{path}: expected uint8 images of 3 or 4 axes, got {dtype} {shape}.")
     if offset is not None:
-        expected, found = offset + int(np.prod(shape)), path.stat().st_size
-        if found < expected:
+        expected = offset + int(np.prod(shape))
+        if state.size < expected:
             raise DamagedStoreError(
-                f"{path}: is {found:,} bytes long, but its images end at byte {expected:,}. "
+                f"{path}: is {state.size:,} bytes long, but its images end at byte {expected:,}. "
                 f"The file was cut short: build the dataset again."
             )
-    return shape, None if offset is None else int(offset)
+    return state, shape, None if offset is None else int(offset)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from medimeta.catalogue.catalogue import default_catalogue
 from medimeta.catalogue.own import UNSPECIFIED, own_terms
+from medimeta.catalogue.reading import SafeLoader
 from medimeta.catalogue.schema import DatasetCard, Licence, Samples, TaskCard, normalised
 from medimeta.errors import DamagedStoreError, UnknownNameError, unknown_name
 from medimeta.store import layout
@@ -36,6 +37,8 @@ class DatasetInfo:
         The tasks, the primary one first.
     raw : mapping
         Everything else that the file says.
+    subject_column : str or None
+        The column of ``annotations.csv`` that tells samples of one subject, where the file names it.
     """
 
     id: str
@@ -45,6 +48,7 @@ class DatasetInfo:
     size: int
     tasks: tuple[TaskCard, ...]
     raw: Mapping[str, Any]
+    subject_column: str | None = None
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -89,9 +93,12 @@ class DatasetInfo:
                 own_licence=Licence.model_validate(terms) if terms else own_terms(licence),
                 samples=Samples.model_validate(counts),
                 original_samples=Samples.model_validate(original),
+                domain_overlaps=said.get("domain_overlaps") or (),
+                subject_overlaps=said.get("subject_overlaps") or (),
                 primary_task=self.tasks[0].name,
                 tasks=self.tasks,
                 recipe=said.get("recipe"),
+                subject_column=self.subject_column,
                 notes=said.get("notes") or (),
             )
         except ValidationError as error:
@@ -117,6 +124,7 @@ def info_text(card: DatasetCard, size: int, counts: Mapping[str, int], original_
         ],
         "domain_overlaps": list(card.domain_overlaps),
         "subject_overlaps": list(card.subject_overlaps),
+        **({} if card.subject_column is None else {"subject_column": card.subject_column}),
         "license": card.released_licence,
         "sources": [
             {"name": source.name, "title": source.title, "url": source.url, "license": source.licence}
@@ -143,7 +151,7 @@ def read_info(folder: Path) -> DatasetInfo:
             data = file.read(MAX_INFO_BYTES + 1)
         if len(data) > MAX_INFO_BYTES:
             raise DamagedStoreError(f"{path}: is larger than the {MAX_INFO_BYTES:,} bytes that it may have.")
-        raw = yaml.safe_load(data.decode("utf-8-sig"))
+        raw = yaml.load(data.decode("utf-8-sig"), Loader=SafeLoader)  # noqa: S506 - CSafeLoader is safe_load in C
     except FileNotFoundError:
         raise DamagedStoreError(f"{path}: is missing, so {folder} is no stored dataset. Build it again.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -156,6 +164,9 @@ def read_info(folder: Path) -> DatasetInfo:
     shape = raw["input_size"]
     if not (isinstance(shape, list) and len(shape) == 3 and shape[0] in (1, 3) and 0 < shape[1] == shape[2]):
         raise DamagedStoreError(f"{path}: input_size must be [channels, size, size], got {shape!r}.")
+    subjects = raw.get("subject_column")
+    if subjects is not None and not (isinstance(subjects, str) and subjects):
+        raise DamagedStoreError(f"{path}: subject_column must name a column of {layout.ANNOTATIONS}, got {subjects!r}.")
     return DatasetInfo(
         id=str(raw["id"]),
         name=str(raw["name"]),
@@ -164,6 +175,7 @@ def read_info(folder: Path) -> DatasetInfo:
         size=shape[1],
         tasks=_tasks(path, raw),
         raw=raw,
+        subject_column=subjects,
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 IMAGES = "images.hdf5"
 IMAGES_DATASET = "images"
+TIFF_IMAGES = "images"
 LABELS = "task_labels"
 SPLITS_FOLDER = "splits"
 ORIGINAL_SPLITS_FOLDER = "original_splits"
@@ -25,7 +26,7 @@ LICENCE = "LICENSE"
 MANIFEST = "manifest.json"
 MASKS = "masks"
 
-_IMAGE_NAME = re.compile(r"^images/(\d{6,})\.tiff?$")
+_IMAGE_NAME = re.compile(r"images/([0-9]{6,18})\.tiff?")
 
 
 def default_root(root: str | os.PathLike[str] | None = None) -> Path:
@@ -74,7 +75,7 @@ def image_index(name: str) -> int:
     >>> image_index("images/000012.tiff")
     12
     """
-    match = _IMAGE_NAME.match(name.strip().replace("\\", "/"))
+    match = _IMAGE_NAME.fullmatch(name.strip().replace("\\", "/"))
     if match is None:
         raise ValueError(f"expected a name such as images/000000.tiff, got {name!r}")
     return int(match[1])

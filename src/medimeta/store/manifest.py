@@ -67,10 +67,14 @@ class Manifest(BaseModel):
     sources: tuple[SourceDigest, ...]
     files: Mapping[str, FileDigest]
 
+    def learned_from(self) -> dict[str, FileDigest]:
+        """Return the files that learning depends on, by name, sorted: images, labels and splits."""
+        prefixes = (layout.IMAGES, f"{layout.LABELS}/", f"{layout.SPLITS_FOLDER}/")
+        return {name: file for name, file in sorted(self.files.items()) if name.startswith(prefixes)}
+
     def fingerprint(self) -> str:
         """Return one digest of all that learning depends on: images, labels and splits."""
-        prefixes = (layout.IMAGES, f"{layout.LABELS}/", f"{layout.SPLITS_FOLDER}/")
-        lines = [f"{name} {file.sha256}" for name, file in sorted(self.files.items()) if name.startswith(prefixes)]
+        lines = [f"{name} {file.sha256}" for name, file in self.learned_from().items()]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -101,3 +101,16 @@ def class_indices(task: TaskCard, labels: LabelArray) -> LabelArray:
     array([0, 4, 1])
     """
     return labels if task.target is TaskTarget.MULTILABEL else np.searchsorted(np.array(task.keys), labels)
+
+
+def positives(task: TaskCard, labels: LabelArray) -> LabelArray:
+    """Count the samples that have each label, in the order of the task's classes; right for all four kinds.
+
+    Examples
+    --------
+    >>> import medimeta as mm
+    >>> positives(mm.task("dr_regular/Clarity"), np.array([1, 10, 4, 1]))
+    array([2, 1, 0, 0, 1])
+    """
+    indices = class_indices(task, labels)
+    return indices.sum(axis=0) if labels.ndim == 2 else np.bincount(indices, minlength=len(task.labels))

@@ -15,6 +15,7 @@ from medimeta.errors import DamagedStoreError, MedimetaError, bullet_list
 from medimeta.store import layout
 from medimeta.store.manifest import digest_file
 from medimeta.store.reader import StoredDataset, find_dataset
+from medimeta.store.splits import shared_problems
 from medimeta.store.table import label_cell
 
 
@@ -136,12 +137,12 @@ def _label_problems(stored: StoredDataset, task: TaskCard) -> Iterator[str]:
 
 def _split_problems(stored: StoredDataset) -> Iterator[str]:
     for original, folder in ((False, layout.SPLITS_FOLDER), (True, layout.ORIGINAL_SPLITS_FOLDER)):
-        counts = np.zeros(len(stored), dtype=np.int64)
-        for split in SPLITS:
-            np.add.at(counts, stored.split(split, original=original), 1)
-        for index in np.flatnonzero(counts > 1)[:5]:
-            yield f"{folder}: sample {index} is in more than one split, or twice in one"
-        missing = np.flatnonzero(counts == 0)
+        splits = stored.read_splits(original=original)
+        if not original:
+            yield from (f"{folder}/{split}.txt: is missing" for split in SPLITS if split not in splits)
+        yield from shared_problems(splits, folder, len(stored))
+        named = np.concatenate([np.empty(0, dtype=np.int64), *splits.values()])
+        missing = np.setdiff1d(np.arange(len(stored)), named)
         if missing.size:
             yield f"{folder}: {missing.size} samples are in no split, the first is sample {missing[0]}"
 
@@ -150,8 +151,8 @@ def _annotation_problems(stored: StoredDataset) -> Iterator[str]:
     tasks = stored.info.tasks
     labels = {task.name: stored.labels(task) for task in tasks}
     splits = np.full(len(stored), "", dtype="U5")
-    for split in SPLITS:
-        splits[stored.split(split)] = split
+    for split, places in stored.read_splits().items():
+        splits[places] = split
     rows = 0
     told = 0
     for row, values in enumerate(stored.annotations()):
