@@ -85,7 +85,9 @@ class ContiguousBlock(OpenedBlock):
         start = self._offset + first * size
         end = start + sum(map(len, views))
         try:
-            reached = self._handle.fill(views, start)
+            reached = start + self._handle.read_into(views, start)
+            if reached < end:  # seldom: more than the system reads at once, or the end of the file
+                reached = self._handle.fill(views, start)
         except OSError as error:
             raise StoreError(f"{self._path}: cannot be read at sample {first} ({error.strerror}).") from error
         if reached < end:
