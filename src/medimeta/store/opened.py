@@ -72,13 +72,13 @@ class ContiguousBlock(OpenedBlock):
         size = len(buffer) // len(wanted)
         views: list[memoryview] = []
         first = after = -1
-        for start, place, count in stretches(wanted, places):
+        for start, place in zip(wanted[places].tolist(), places.tolist(), strict=True):
             if start != after or len(views) == MAX_VIEWS:
                 if views:
                     self._fill(views, first, size)
                 views, first = [], start
-            views.append(buffer[place * size : (place + count) * size])
-            after = start + count
+            views.append(buffer[place * size : (place + 1) * size])
+            after = start + 1
         self._fill(views, first, size)
 
     def _fill(self, views: list[memoryview], first: int, size: int) -> None:
