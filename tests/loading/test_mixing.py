@@ -102,6 +102,11 @@ def test_an_endless_draw_keeps_the_proportions_and_shuffles_anew(weights):
     assert [order.turn(number).member for number in (3, 9000, 12)] == [drawn[number].member for number in (3, 9000, 12)]
 
 
+def test_tasks_of_one_size_are_shuffled_apart():
+    decks = Decks([50, 50], 50, False, seed=0, epoch=0)
+    assert decks.deal(0, 0).tolist() != decks.deal(1, 0).tolist()
+
+
 def test_an_endless_draw_has_no_length_or_the_one_given(tasks):
     endless = mm.MixedBatches(tasks, 8, endless=True)
     with pytest.raises(TypeError, match="no end"):

@@ -173,6 +173,10 @@ def test_a_state_of_other_data_is_refused(tasks, small_root):
     state = make("loader", tasks).state_dict()
     with pytest.raises(UsageError, match="data: the state has"):
         make("loader", [mm.load("pbc/cell class", root=small_root, split="train")]).load_state_dict(state)
+    others = mm.load("pbc/cell class", root=small_root)
+    others.indices = others.indices[::-1].copy()
+    with pytest.raises(UsageError, match="data: the state has"):
+        make("loader", [others]).load_state_dict(state)
     with pytest.raises(UsageError, match="datasets: the state has"):
         make("loader", tasks[1:]).load_state_dict(state)
     with pytest.raises(UsageError, match="batches: the state has"):

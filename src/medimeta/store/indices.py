@@ -98,11 +98,13 @@ def stretches(wanted: npt.NDArray[np.int64], order: npt.NDArray[np.int64]) -> It
     """
     if len(order) == 1:  # one image costs less to read than to cut up
         return iter([Stretch(int(wanted[order[0]]), int(order[0]), 1)])
+    # Slices and lists, not np.diff and np.concatenate: of a few dozen images their overhead would be seen.
     indices = wanted[order]
-    breaks = np.flatnonzero((np.diff(indices) != 1) | (np.diff(order) != 1)) + 1
-    starts = np.concatenate([[0], breaks])
-    lengths = np.diff(starts, append=len(order))
-    return map(Stretch, indices[starts].tolist(), order[starts].tolist(), lengths.tolist())
+    apart = (indices[1:] - indices[:-1] != 1) | (order[1:] - order[:-1] != 1)
+    starts = [0, *(np.flatnonzero(apart) + 1).tolist()]
+    stops = [*starts[1:], len(order)]
+    lengths = [stop - start for start, stop in zip(starts, stops, strict=True)]
+    return map(Stretch, indices[starts].tolist(), order[starts].tolist(), lengths)
 
 
 def _out_of_range(index: int, count: int, where: str | os.PathLike[str]) -> SampleIndexError:

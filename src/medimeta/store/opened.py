@@ -72,20 +72,22 @@ class ContiguousBlock(OpenedBlock):
         size = len(buffer) // len(wanted)
         views: list[memoryview] = []
         first = after = -1
-        for start, place, count in stretches(wanted, places):
+        for start, place in zip(wanted[places].tolist(), places.tolist(), strict=True):
             if start != after or len(views) == MAX_VIEWS:
                 if views:
                     self._fill(views, first, size)
                 views, first = [], start
-            views.append(buffer[place * size : (place + count) * size])
-            after = start + count
+            views.append(buffer[place * size : (place + 1) * size])
+            after = start + 1
         self._fill(views, first, size)
 
     def _fill(self, views: list[memoryview], first: int, size: int) -> None:
         start = self._offset + first * size
         end = start + sum(map(len, views))
         try:
-            reached = self._handle.fill(views, start)
+            reached = start + self._handle.read_into(views, start)
+            if reached < end:  # seldom: more than the system reads at once, or the end of the file
+                reached = self._handle.fill(views, start)
         except OSError as error:
             raise StoreError(f"{self._path}: cannot be read at sample {first} ({error.strerror}).") from error
         if reached < end:
