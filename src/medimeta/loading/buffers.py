@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from medimeta.store import aligned
+
 Array = npt.NDArray[Any]
 
 
@@ -43,7 +45,7 @@ class BufferPool:
         try:
             buffer = self._free.pop()
         except IndexError:
-            buffer = np.empty(self._shape, self._dtype)
+            buffer = aligned.empty(self._shape, self._dtype)
         # A slice of a plain view would hold the buffer and let the view die. NumPy follows bases only as long as they
         # are arrays: the memoryview that frombuffer makes stays alive with every slice, and dies with the last.
         view = np.frombuffer(buffer.data, self._dtype)

@@ -240,9 +240,7 @@ class BatchStream(IterableDataset[B]):
         rules = {}
         for stored, given in set(self._channels):
             rule = Normalize(self.options.normalize, channels=stored, rgb=given == 3)
-            if isinstance(rule, torch.nn.Module):
-                rule.to(self._transfer.device)
-            rules[stored, given] = rule
+            rules[stored, given] = rule.to(self._transfer.device)
         return rules
 
     def _identity(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import numpy as np
 
 from medimeta._processors import usable_processors
 from medimeta.errors import ChangedStoreError, DamagedStoreError, DatasetNotFoundError, UsageError
-from medimeta.store import layout
+from medimeta.store import aligned, layout
 from medimeta.store.handles import FileState
 from medimeta.store.indices import Indices, check_indices
 from medimeta.store.opened import ChunkedBlock, ContiguousBlock, OpenedBlock
@@ -194,7 +194,7 @@ class ImageBlock:
 
     def _buffer(self, out: Images | None, shape: tuple[int, ...]) -> Images:
         if out is None:
-            return np.empty(shape, dtype=np.uint8)
+            return aligned.empty(shape)
         fits = isinstance(out, np.ndarray) and out.shape == shape and out.dtype == np.uint8
         if not fits or not out.flags.c_contiguous or not out.flags.writeable:
             got = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
