@@ -53,15 +53,18 @@ def main() -> None:
     chosen = _other_cases(root, released, quick=options.quick)
     if wanted.intersection(building.NAMES):  # laying them out makes their originals
         chosen = (*chosen, *building.building_cases(quick=options.quick))
-    for case in chosen:
-        if case.name not in wanted:
-            continue
-        if case.prepare is not None:
-            case.prepare()
-        rounds = options.rounds or (cases.QUICK_ROUNDS if options.quick else case.rounds)
-        patience = 0 if options.quick else options.patience
-        measured = measure(case, rounds, patience, progress.print)
-        results.append(result(case, measured, **context))
+    try:
+        for case in chosen:
+            if case.name not in wanted:
+                continue
+            if case.prepare is not None:
+                case.prepare()
+            rounds = options.rounds or (cases.QUICK_ROUNDS if options.quick else case.rounds)
+            patience = 0 if options.quick else options.patience
+            measured = measure(case, rounds, patience, progress.print)
+            results.append(result(case, measured, **context))
+    finally:
+        data.remove_built()
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(terminal_table(results))
     for each in results:

@@ -13,6 +13,7 @@ from benchmarks.environment import REPOSITORY
 from medimeta.synthetic.originals import write_original
 
 CACHE = REPOSITORY / ".bench-cache"
+BUILT = "built-"  # how folders of measured builds begin
 
 
 @dataclass(frozen=True)
@@ -66,3 +67,9 @@ def describe(root: Path) -> str:
     train = len(mm.load("pbc/cell class", root=root, split="train"))
     shape = "x".join(map(str, images.shape[1:]))
     return f"{train:,} training images of {len(images):,}, {shape}, {images.nbytes / 1e6:,.0f} MB in all, synthetic"
+
+
+def remove_built() -> None:
+    """Remove what measured builds have left."""
+    for left in CACHE.glob(f"{BUILT}*"):
+        shutil.rmtree(left)

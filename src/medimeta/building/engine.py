@@ -21,7 +21,7 @@ from medimeta._version import __version__
 from medimeta.building.assembly import JOURNAL, Assembly, by_dataset
 from medimeta.building.chunks import Chunk, chunk_length, make_chunks
 from medimeta.building.disk import check_free, needed_bytes
-from medimeta.building.executors import Workers, open_workers, run_jobs
+from medimeta.building.executors import Workers, open_workers, prepare_workers, run_jobs
 from medimeta.building.journal import has_finished
 from medimeta.building.outcome import Outcome
 from medimeta.building.plan import Plan, make_plans
@@ -118,6 +118,7 @@ def build(
     passes: list[Pass] = []
     reports: list[BuildReport] = []
     with held_back():
+        prepare_workers(settings.workers, dask)
         try:
             with let_through():
                 passes += find_passes(names, source, settings, partial(note_problems, settings.root))

@@ -14,7 +14,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing.context import BaseContext
 from os import _exit
 from types import ModuleType
 from typing import Any, TypeVar
@@ -116,18 +115,25 @@ def open_workers(count: int, dask: str | None = None) -> Iterator[Workers]:
             "Put the call of build() under: if __name__ == '__main__':"
         )
     # Not fork: the caller may have threads (torch, a progress bar), and a forked child could inherit a held lock.
-    if "forkserver" in multiprocessing.get_all_start_methods():
-        context: BaseContext = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(PRELOADED))
-        _start_forkserver()
-    else:
-        context = multiprocessing.get_context("spawn")
+    prepare_workers(count)
+    context = multiprocessing.get_context("forkserver" if _has_forkserver() else "spawn")
     with _Processes(count, mp_context=context, initializer=_start_worker) as executor:
         executor.submit(_nothing)  # so that workers start while tables are read
         try:
             yield Workers(executor, count, share_memory=True)
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+def prepare_workers(count: int, dask: str | None = None) -> None:
+    """Start what `open_workers` waits for, so that it imports its libraries while originals are looked for."""
+    if count > 1 and dask is None and _has_forkserver() and multiprocessing.parent_process() is None:
+        multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOADED))
+        _start_forkserver()
+
+
+def _has_forkserver() -> bool:
+    return "forkserver" in multiprocessing.get_all_start_methods()
 
 
 def _start_forkserver() -> None:

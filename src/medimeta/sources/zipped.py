@@ -152,7 +152,7 @@ def _safe_members(file: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInf
         name = info.filename.replace("\\", "/")
         if not name or name.endswith("/"):
             continue
-        if name.startswith("/") or ".." in PurePosixPath(name).parts or ":" in name.split("/", 1)[0]:
+        if name.startswith("/") or (".." in name and ".." in PurePosixPath(name).parts) or ":" in name.split("/", 1)[0]:
             raise DamagedSourceError(
                 f"{where}: the member {info.filename!r} leads out of the archive. Do not trust it."
             )
