@@ -1,25 +1,18 @@
-"""Seconds an import takes. Arguments: FIRST MODULE [*]. FIRST is imported before, unmeasured, unless it is ``-``.
-
-With ``*``, all modules of the package are imported as well.
-"""
+"""Seconds an import takes. Arguments: FIRST MODULE. FIRST is imported before, unmeasured, unless it is ``-``."""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import sys
 import time
 
 
-def main(first: str, module: str, everything: str = "") -> None:
+def main(first: str, module: str) -> None:
     """Measure and tell."""
     if first != "-":
         importlib.import_module(first)
     started = time.perf_counter()
-    package = importlib.import_module(module)
-    if everything:
-        for found in pkgutil.iter_modules(package.__path__, f"{module}."):
-            importlib.import_module(found.name)
+    importlib.import_module(module)
     seconds = time.perf_counter() - started
 
     from benchmarks.pace import tell  # here: its own imports would take work off the measured one
