@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import medimeta as mm
-from medimeta.errors import StoreError
+from medimeta.errors import StoreError, UsageError
 from medimeta.interop.released import MedIMeta
 from medimeta.interop.tiff import TiffDataset, pack
 from medimeta.store.images import ImageBlock
@@ -143,3 +143,9 @@ def test_indices_out_of_range_are_refused(release, index):
         TiffDataset(release.grey.folder).images.read([0, index])
     with pytest.raises(ValueError, match="out must be a uint8 array of shape"):
         TiffDataset(release.grey.folder).images.read([0], np.empty((2, 8, 8), np.uint8))
+
+
+@pytest.mark.parametrize("indices", [[1.5], [True, False], ["1"], [[0]]])
+def test_what_is_no_index_is_refused_as_elsewhere(release, indices):
+    with pytest.raises(UsageError, match="indices must be a sequence of whole numbers"):
+        TiffDataset(release.grey.folder).images.read(indices)

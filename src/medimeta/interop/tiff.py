@@ -9,24 +9,21 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from medimeta._optional import require
 from medimeta.catalogue.schema import SPLITS
 from medimeta.errors import DamagedStoreError, DatasetExistsError, DatasetNotFoundError, StoreError, problems_error
 from medimeta.store import layout
 from medimeta.store.images import Images
+from medimeta.store.indices import Indices, check_indices
 from medimeta.store.info import DatasetInfo, read_info
 from medimeta.store.reader import StoredDataset
-
-Indices = Sequence[int] | npt.NDArray[np.integer[Any]]
 
 _RUN = 64  # images that `pack` holds in memory at once
 
@@ -84,15 +81,14 @@ class TiffImages:
 
         Raises
         ------
-        IndexError
-            An index is out of range.
+        SampleIndexError
+            An index is negative or too large; it is an IndexError.
+        UsageError
+            Indices that are no sequence of whole numbers.
         DamagedStoreError
             A file is missing, does not decode, or is of another shape.
         """
-        wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
-        if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
-            bad = wanted[(wanted < 0) | (wanted >= len(self))][0]
-            raise IndexError(f"{self.path}: sample {bad} is out of range; there are {len(self)}")
+        wanted = check_indices(indices, len(self), self.path)
         shape = (wanted.size, *self.shape[1:])
         if out is None:
             out = np.empty(shape, dtype=np.uint8)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medimeta.catalogue.schema import TaskCard, TaskTarget
-from medimeta.store.table import LabelArray, class_indices
+from medimeta.store.table import LabelArray, positives
 
 
 class ClassCount(NamedTuple):
@@ -36,7 +36,7 @@ def class_counts(task: TaskCard, labels: LabelArray) -> dict[str, ClassCount]:
     """
     return {
         name: ClassCount(int(count), len(labels) - int(count))
-        for name, count in zip(task.classes, _positives(task, labels), strict=True)
+        for name, count in zip(task.classes, positives(task, labels), strict=True)
     }
 
 
@@ -72,22 +72,14 @@ def class_weights(task: TaskCard, labels: LabelArray) -> npt.NDArray[np.float32]
     >>> class_weights(mm.task("bus/malignancy"), np.array([0, 0, 0, 1]))
     array([3.], dtype=float32)
     """
-    positives = _positives(task, labels).astype(np.float64)
-    weights = np.zeros_like(positives)
+    have = positives(task, labels).astype(np.float64)
+    weights = np.zeros_like(have)
     if task.target in (TaskTarget.BINARY, TaskTarget.MULTILABEL):
-        positives = positives[-task.outputs :]  # of a binary task, the label 1 alone
-        negatives = len(labels) - positives
-        weights = np.ones_like(positives)
-        np.divide(negatives, positives, out=weights, where=(positives > 0) & (negatives > 0))
+        have = have[-task.outputs :]  # of a binary task, the label 1 alone
+        negatives = len(labels) - have
+        weights = np.ones_like(have)
+        np.divide(negatives, have, out=weights, where=(have > 0) & (negatives > 0))
     else:
-        there = positives > 0
-        np.divide(len(labels), there.sum() * positives, out=weights, where=there)
+        there = have > 0
+        np.divide(len(labels), there.sum() * have, out=weights, where=there)
     return weights.astype(np.float32)
-
-
-def _positives(task: TaskCard, labels: LabelArray) -> LabelArray:
-    """Count the samples that have each label, in the order of `task.classes`."""
-    if task.target is TaskTarget.MULTILABEL:
-        found: LabelArray = labels.sum(axis=0)
-        return found
-    return np.bincount(class_indices(task, labels), minlength=len(task.labels)).astype(np.int64)
