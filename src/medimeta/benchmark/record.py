@@ -53,8 +53,8 @@ class Record(BaseModel):
     task, backbone, seed
         The cell of the grid.
     weights, weights_name
-        What the backbone started from: ``"imagenet"``, ``"none"`` or ``"sha256:..."`` of a file; and its name, for people:
-        ``"imagenet"``, ``"scratch"``, ``"multi-domain"``, ``"maml"`` or the file's.
+        What the backbone started from: ``"imagenet"``, ``"none"`` or ``"sha256:..."`` of a file; and its name for
+        people: ``"imagenet"``, ``"scratch"``, ``"multi-domain"``, ``"maml"`` or the file's.
     config, config_sha256
         The settings, and their digest.
     data, data_partial
