@@ -134,7 +134,9 @@ def test_a_record_says_what_its_figures_depend_on(first_run, small_root):
     assert raw["package"] == f"medimeta {mm.__version__}"
     assert raw["versions"]["numpy"] == np.__version__
     assert raw["versions"].keys() == {"python", "torch", "timm", "lightning", "numpy"}
-    assert (raw["epochs"], raw["best_epoch"], len(raw["history"])) == (1, 1, 1)
+    assert (raw["method"], raw["weights_name"], raw["model"]) == ("supervised", "scratch", None)
+    training = raw["training"]
+    assert (training["epochs"], training["best_epoch"], len(training["history"])) == (1, 1, 1)
     assert read_record(out / f"{cell.name}.json").model_dump(mode="json") == record.model_dump(mode="json") == raw
 
 
@@ -146,7 +148,7 @@ def test_predictions_evaluate_to_the_recorded_figures(first_run, small_root):
         assert found.keys() == {
             f"{split}_{part}" for split in ("val", "test") for part in ("indices", "labels", "scores")
         }
-        for split, recorded in (("val", record.val), ("test", record.test)):
+        for split, recorded in (("val", record.training.val), ("test", record.test)):
             samples = mm.load(cell.task.id, small_root, split)
             assert np.array_equal(found[f"{split}_indices"], samples.indices)
             assert np.array_equal(found[f"{split}_labels"], samples.labels)
@@ -190,7 +192,7 @@ def test_other_data_are_another_run(own_root, out, trained, part):
         lambda path: path.write_bytes(b'{"task": "bus'),
         lambda path: path.write_bytes(b"\xff\xfe"),
         lambda path: path.write_text(json.dumps({"task": "bus/malignancy"})),
-        lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 2})),
+        lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 1})),
         lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {"config_sha256": "0"})),
         lambda path: path.unlink(),
         lambda path: path.with_suffix(".npz").unlink(),
@@ -211,8 +213,8 @@ def test_a_run_that_was_chosen_by_loss_is_kept_too(own_root, tmp_path):
     (own_root / "bus" / "splits" / "val.txt").write_text(split_text(val.indices[val.labels == 0].tolist()))
     cells = plan(own_root, ["bus/malignancy"])
     first = list(run_cells(cells, tmp_path / "out"))
-    assert first[0].record.chosen_by == "val_loss"
-    assert first[0].record.val["auroc"] is None
+    assert first[0].record.training.chosen_by == "val_loss"
+    assert first[0].record.training.val["auroc"] is None
     assert [outcome.kept for outcome in run_cells(cells, tmp_path / "out")] == [True]
 
 

@@ -143,3 +143,17 @@ def test_show_of_what_is_not_there_is_told(command, name, message, form):
     done = command("show", name, *form)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(message)
+
+
+def test_brackets_in_a_card_are_shown_as_they_are(capsys, monkeypatch):
+    """Rich would take them for colours, and leave them out."""
+    from medimeta.catalogue.catalogue import Catalogue, default_catalogue
+    from medimeta.cli import show
+
+    bus = default_catalogue().dataset("bus")
+    odd = bus.model_copy(update={"name": "[red]Ultrasound[/]", "notes": ("[bold]a note",)})
+    monkeypatch.setattr(Catalogue, "dataset", lambda self, name: odd)
+    show.command("bus")
+    shown = capsys.readouterr().out
+    assert "bus  [red]Ultrasound[/]" in shown
+    assert "- [bold]a note" in shown

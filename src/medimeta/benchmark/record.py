@@ -15,8 +15,32 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from medimeta._files import write_whole
 from medimeta._version import __version__
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: a method, few-shot results, how it was trained apart from what was tested
 LIBRARIES = ("torch", "timm", "lightning", "numpy")
+
+
+class Training(BaseModel):
+    """How a supervised model was trained.
+
+    Attributes
+    ----------
+    chosen_by
+        What the tested epoch was chosen by: ``"val_auroc"``, or ``"val_loss"`` where that is not defined.
+    best_epoch, epochs
+        The chosen epoch, counted from 1, and how many were run.
+    history
+        Figures of every epoch: ``train_loss``, ``val_loss``, ``val_auroc``; None where one is not defined.
+    val
+        Scores on the validation split, as `medimeta.learning.metrics.Scores.as_dict` gives them.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    chosen_by: str
+    best_epoch: int
+    epochs: int
+    history: tuple[Mapping[str, float | None], ...]
+    val: Mapping[str, Any]
 
 
 class Record(BaseModel):
@@ -24,28 +48,44 @@ class Record(BaseModel):
 
     Attributes
     ----------
-    task, backbone, weights, seed
+    method
+        ``"supervised"``, or the name of a few-shot method.
+    task, backbone, seed
         The cell of the grid.
-    history
-        Figures of every epoch; None for an AUROC that is not defined.
+    weights, weights_name
+        What the backbone started from: ``"imagenet"``, ``"none"`` or ``"sha256:..."`` of a file; and its name for
+        people: ``"imagenet"``, ``"scratch"``, ``"multi-domain"``, ``"maml"`` or the file's.
     config, config_sha256
         The settings, and their digest.
     data, data_partial
         Digest of images, labels and splits; whether the dataset was built from a part of its original.
-    chosen_by, best_epoch, epochs
-        How the tested epoch was chosen, which it was, and how many were run.
-    val, test
-        Scores, as `medimeta.learning.metrics.Scores.as_dict` gives them.
+    samples
+        Number of samples by split.
+    package, versions, device
+        What computed it.
+    seconds, images_per_second
+        Of training, or of all episodes.
+    peak_memory_mb
+        Largest memory of the GPU where there was one, else of the process, in megabytes (10^6 bytes); None where the
+        system does not tell.
+    test
+        `Scores.as_dict` on the test split; for few-shot methods, figures over episodes (`FewShotResult.as_dict`).
+    training
+        How it was trained; None for few-shot methods.
     predictions
-        Name of the npz file with the labels and scores of val and test.
+        Name of the file with labels and scores.
+    model
+        Name of the folder with the trained model; None where it was not kept.
     """
 
     model_config = ConfigDict(frozen=True)
 
     format_version: int = FORMAT_VERSION
+    method: str
     task: str
     backbone: str
     weights: str
+    weights_name: str
     seed: int
     config: Mapping[str, Any]
     config_sha256: str
@@ -55,27 +95,31 @@ class Record(BaseModel):
     package: str
     versions: Mapping[str, str]
     device: str
-    chosen_by: str
-    best_epoch: int
-    epochs: int
-    history: tuple[Mapping[str, float | None], ...]
     seconds: float
     images_per_second: float
-    val: Mapping[str, Any]
+    peak_memory_mb: float | None = None
     test: Mapping[str, Any]
+    training: Training | None = None
     predictions: str
+    model: str | None = None
 
     @property
     def auroc(self) -> float | None:
-        """Test AUROC as a fraction, by the rule that the record names."""
+        """Test AUROC as a fraction, by the rule that the record names; the mean over episodes of few-shot methods."""
         value = self.test["auroc"]
         return None if value is None else float(value)
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Bootstrap interval of `auroc`."""
+        """Interval of `auroc`: bootstrap, or the mean -+ 1.96 standard errors over episodes."""
         bounds = self.test["auroc_interval"]
         return None if bounds is None else (float(bounds[0]), float(bounds[1]))
+
+    @property
+    def shots(self) -> int | None:
+        """Labelled images per class of an episode; None for a supervised run."""
+        value = self.test.get("shots")
+        return None if value is None else int(value)
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from medimeta._files import write_whole
 from medimeta.benchmark.protocol import paper_config
-from medimeta.benchmark.record import Record, package, read_record, versions, write_record
+from medimeta.benchmark.record import Record, Training, package, read_record, versions, write_record
 from medimeta.catalogue.schema import TaskCard
 from medimeta.errors import MedimetaError, RootNotWritableError, UsageError, WeightsError
 from medimeta.learning.backbones import check_backbone
@@ -179,9 +179,11 @@ def run_cell(cell: Cell, out: Path, *, devices: Devices = "auto", epoch_done: Ep
     path = out / f"{cell.name}.json"
     manifest = cell.stored.manifest
     record = Record(
+        method="supervised",
         task=cell.task.id,
         backbone=cell.config.backbone,
         weights=cell.config.weights,
+        weights_name=_name_of_weights(cell),
         seed=cell.config.seed,
         config=cell.config.as_dict(),
         config_sha256=cell.config.digest(),
@@ -191,14 +193,16 @@ def run_cell(cell: Cell, out: Path, *, devices: Devices = "auto", epoch_done: Ep
         package=package(),
         versions=versions(),
         device=device_name(),
-        chosen_by=trained.chosen_by,
-        best_epoch=trained.best_epoch,
-        epochs=trained.epochs,
-        history=tuple(trained.history),
         seconds=trained.seconds,
         images_per_second=trained.images_per_second,
-        val=results["val"],
         test=results["test"],
+        training=Training(
+            chosen_by=trained.chosen_by,
+            best_epoch=trained.best_epoch,
+            epochs=trained.epochs,
+            history=tuple(trained.history),
+            val=results["val"],
+        ),
         predictions=f"{path.stem}.npz",
     )
     write_record(path, record, predictions)
@@ -213,6 +217,12 @@ def _check_out(out: Path) -> None:
         raise RootNotWritableError(
             f"{out}: cannot be written ({error.strerror}). Pass another folder as --out."
         ) from error
+
+
+def _name_of_weights(cell: Cell) -> str:
+    if cell.weights is not None:
+        return cell.weights.stem
+    return "scratch" if cell.config.weights == "none" else cell.config.weights
 
 
 def _weights_name(weights: Path | None, pretrained: bool) -> str:

@@ -19,11 +19,11 @@ PIPE_WIDTH = 160  # of tables that go to a file or a pipe, where there is no scr
 
 
 def console() -> Console:
-    """Return a console on standard output."""
+    """Return a console on standard output, which shows brackets in the texts of cards as they are."""
     from rich.console import Console
 
-    made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+    made = Console(highlight=False, markup=False)
+    return made if made.is_terminal else Console(highlight=False, markup=False, width=PIPE_WIDTH)
 
 
 def print_json(value: Any) -> None:

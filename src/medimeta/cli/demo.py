@@ -76,7 +76,13 @@ def command(
 
 def _next(dataset: str) -> str:
     """Say what a newcomer may do next."""
-    here = "medimeta" if shutil.which("medimeta") else sys.argv[0]  # in a virtual environment that is not active
+    script = Path(sys.argv[0])
+    if shutil.which("medimeta"):
+        here = "medimeta"
+    elif script.suffix == ".py":  # python -m medimeta
+        here = f"{sys.executable} -m medimeta"
+    else:
+        here = str(script)  # in a virtual environment that is not active
     return f"Next: {here} show {dataset}; {here} build {dataset} --source DOWNLOADS"
 
 

@@ -33,8 +33,9 @@ def run_grid(cells: Sequence[Cell], out: Path, *, devices: Devices, json: bool) 
                 typer.echo(f"{name}: kept from before", err=True)
             else:
                 record = outcome.record
+                epochs = record.training.epochs if record.training else 0
                 typer.echo(
-                    f"{name}: {record.epochs} epochs, {record.seconds:.0f} s, {record.images_per_second:.0f} images/s",
+                    f"{name}: {epochs} epochs, {record.seconds:.0f} s, {record.images_per_second:.0f} images/s",
                     err=True,
                 )
     done = [(outcome.cell.task, outcome.record) for outcome in outcomes if outcome.record is not None]

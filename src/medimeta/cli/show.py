@@ -44,9 +44,10 @@ def command(
 
 def _print_card(card: DatasetCard, catalogue: Catalogue) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     screen = console()
-    screen.print(f"[bold]{card.id}[/]  {card.name}", soft_wrap=True)
+    screen.print(Text.assemble((card.id, "bold"), f"  {card.name}"), soft_wrap=True)
     screen.print(card.summary)
     facts = _facts()
     samples = card.samples
@@ -91,9 +92,11 @@ def _facts() -> Table:
 
 
 def _print_errata(card: DatasetCard, screen: Console) -> None:
-    screen.print("\n[italic]Errata of release 1.0[/]")
+    from rich.text import Text
+
+    screen.print("\nErrata of release 1.0", style="italic")
     for erratum in card.errata:
-        screen.print(f"[bold]{erratum.id}[/]: affects {erratum.affects}")
+        screen.print(Text.assemble((erratum.id, "bold"), f": affects {erratum.affects}"))
         facts = _facts()
         facts.add_row("  release", erratum.release)
         facts.add_row("  here", erratum.here)

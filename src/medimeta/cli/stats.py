@@ -60,16 +60,17 @@ def _counts(card: TaskCard, part: StoredPart) -> dict[str, dict[str, int]]:
 
 
 def _print(found: dict[str, Any]) -> None:
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from medimeta.catalogue.schema import TaskTarget
 
     screen = console()
-    screen.print(
-        f"[bold]{found['dataset']}[/], {', '.join(found['splits'])}: {found['images']:,} images, "
+    facts = (
+        f", {', '.join(found['splits'])}: {found['images']:,} images, "
         f"{'grey' if len(found['mean']) == 1 else 'colour'}, {found['pixels']:,} pixels a channel"
     )
+    screen.print(Text.assemble((found["dataset"], "bold"), facts))
     table = Table()
     table.add_column("of values in 0..1")
     for channel in ("grey",) if len(found["mean"]) == 1 else ("red", "green", "blue"):
@@ -78,10 +79,10 @@ def _print(found: dict[str, Any]) -> None:
         table.add_row(row, *(f"{value:.6f}" for value in found[row]))
     screen.print(table)
     for name, task in found["tasks"].items():
-        table = Table(title=escape(f"{name}: {TaskTarget(task['target']).word}"), title_justify="left")
+        table = Table(title=f"{name}: {TaskTarget(task['target']).word}", title_justify="left")
         for column, justify in (("label", "left"), ("images", "right"), ("share", "right")):
             table.add_column(column, justify=justify)  # type: ignore[arg-type]
         for label, count in task["classes"].items():
             share = count["positive"] / found["images"]
-            table.add_row(escape(label), f"{count['positive']:,}", f"{100 * share:.1f} %")
+            table.add_row(label, f"{count['positive']:,}", f"{100 * share:.1f} %")
         screen.print(table)
