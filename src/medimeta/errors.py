@@ -124,6 +124,14 @@ class ResultsNotFoundError(MedimetaError, FileNotFoundError):
     """There are no results in the folder."""
 
 
+class ModelError(MedimetaError, OSError, ValueError):
+    """A saved model cannot be written, does not read, or does not fit its card."""
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """There is no such saved model."""
+
+
 class MetricError(UsageError):
     """Labels and scores that cannot be evaluated together."""
 
