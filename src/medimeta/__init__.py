@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from medimeta.catalogue.schema import TaskCard as TaskCard
     from medimeta.catalogue.schema import TaskTarget as TaskTarget
     from medimeta.errors import MedimetaError as MedimetaError
+    from medimeta.learning.metrics import Comparison as Comparison
     from medimeta.learning.metrics import Scores as Scores
+    from medimeta.learning.metrics import compare as compare
     from medimeta.learning.metrics import evaluate as evaluate
     from medimeta.learning.saved_model import load_model as load_model
     from medimeta.loading.arrays import load_arrays as load_arrays
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ChannelStatistics": "medimeta.loading.statistics",
+    "Comparison": "medimeta.learning.metrics",
     "DataModule": "medimeta.loading.datamodule",
     "DatasetCard": "medimeta.catalogue.schema",
     "Episode": "medimeta.loading.episode",
@@ -54,6 +57,7 @@ _HOMES = {
     "TaskTarget": "medimeta.catalogue.schema",
     "build": "medimeta.building.engine",
     "channel_statistics": "medimeta.loading.statistics",
+    "compare": "medimeta.learning.metrics",
     "dataset": "medimeta.store.lookup",
     "datasets": "medimeta.catalogue.lookup",
     "evaluate": "medimeta.learning.metrics",
