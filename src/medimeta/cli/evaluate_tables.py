@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 IN_THEIR_OWN_UNIT = ("quadratic_weighted_kappa", "mean_absolute_error")  # all others are shares, shown in percent
 NOTHING = "–"
+WIDE = 120  # columns of a screen that has room for intervals beside their figures
 
 
 def print_scores(scores: Scores, split: str) -> None:
@@ -32,9 +33,10 @@ def print_scores(scores: Scores, split: str) -> None:
         table.add_row(title, _shown("auroc", scores.auroc_by_rule[other]), "")
     screen.print(table)
     classes = _table("label, in %", "positives", "AUROC", "average precision", "recall", "specificity")
+    gap = " " if screen.width >= WIDE else "\n"
     for label, each in scores.per_class.items():
         figures = ("auroc", "average_precision", "recall", "specificity")
-        classes.add_row(label, f"{each.positives:,}", *(_with_interval(each, name) for name in figures))
+        classes.add_row(label, f"{each.positives:,}", *(_with_interval(each, name, gap) for name in figures))
     screen.print(classes)
     if scores.absent_classes:
         what = "left out of the means" if scores.absent == "skip" else "counted as 0 in the means"
@@ -101,9 +103,11 @@ def _interval(name: str, bounds: tuple[float, float] | None, *, signed: bool = F
     return "[" + ", ".join(f"{scale * bound:{sign}.{digits}f}" for bound in bounds) + "]"
 
 
-def _with_interval(scores: ClassScores, name: str) -> str:
+def _with_interval(scores: ClassScores, name: str, gap: str) -> str:
     value = getattr(scores, name)
-    return NOTHING if value is None else f"{100 * value:.1f} {_interval(name, getattr(scores, f'{name}_interval'))}"
+    if value is None:
+        return NOTHING
+    return f"{100 * value:.1f}{gap}{_interval(name, getattr(scores, f'{name}_interval'))}".rstrip()
 
 
 def _p(value: float | None) -> str:

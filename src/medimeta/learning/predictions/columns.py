@@ -99,8 +99,8 @@ def _scores(card: TaskCard, columns: Columns, row: RowName, problems: list[str])
         problems.append(f"scores must be numbers, got {raw.dtype} {raw.shape}")
         return None
     scores = as_scores(card, raw.astype(np.float64))
-    wrong = np.flatnonzero(~np.isfinite(scores).reshape(len(scores), -1).all(axis=1)) if scores.size else []
-    if len(wrong):
+    wrong = np.flatnonzero(~np.isfinite(scores).all(axis=tuple(range(1, scores.ndim))))
+    if wrong.size:
         problems.append(f"scores are not finite (NaN or infinite) in {rows_named(wrong, row)}")
         return None
     problems += score_problems(card, scores, len(scores))
