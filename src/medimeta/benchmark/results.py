@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +135,7 @@ def read_tested(path: Path, record: Record) -> Tested | str:
             labels, scores = arrays["test_labels"], np.asarray(arrays["test_scores"], dtype=np.float64)
     except FileNotFoundError:
         return f"{record.predictions}: is missing, so its run has figures, but no curves. {RUN_AGAIN}"
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
         return f"{record.predictions}: is damaged ({type(error).__name__}), so its run has no curves. {RUN_AGAIN}"
     made = _spread(record, labels, scores)
     return made or f"{record.predictions}: does not fit its record, so its run has no curves. {RUN_AGAIN}"
