@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from medimeta.benchmark.report.plot import WIDTH, Axis, Entry, Figure, Floats, Panel, share_axis, svg
-from medimeta.benchmark.results import Tested
+from medimeta.benchmark.results import OneVsRest
 from medimeta.learning.metrics.calibration import BINS, Calibration
 
 
-def confidences(test: Tested) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def confidences(test: OneVsRest) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return what a model claims, and what came true.
 
     One of several classes: the probability of the predicted class, and whether it was right (Guo et al. 2017). Binary
@@ -24,12 +24,12 @@ def confidences(test: Tested) -> tuple[Floats, npt.NDArray[np.bool_]]:
     return test.scores[rows, best], test.positive[rows, best]
 
 
-def reliability_figure(tests: Sequence[Tested], error: float | None) -> Figure:
+def reliability_figure(tests: Sequence[OneVsRest], error: float | None) -> Figure:
     """Draw the diagram of one model on the test split; the predictions of all seeds together.
 
     Parameters
     ----------
-    tests : sequence of Tested
+    tests : sequence of OneVsRest
         One for each seed.
     error : float or None
         Expected calibration error as recorded, the mean over seeds.

@@ -13,7 +13,7 @@ from medimeta.benchmark.report.plot import Figure
 from medimeta.benchmark.report.reliability import reliability_figure
 from medimeta.benchmark.report.roc import roc_figure
 from medimeta.benchmark.report.shots import Shots, shots_figure
-from medimeta.benchmark.results import Results, Tested, read_tested
+from medimeta.benchmark.results import OneVsRest, Results, read_one_vs_rest
 from medimeta.benchmark.rows import Row
 from medimeta.benchmark.table import DASH
 from medimeta.learning.metrics.scores import FIGURES
@@ -128,10 +128,10 @@ def make_sections(results: Results, rows: Sequence[Row]) -> tuple[tuple[TaskPart
 
 
 def _figures(results: Results, row: Row, problems: list[str]) -> tuple[Figure, ...]:
-    tests: list[Tested] = []
+    tests: list[OneVsRest] = []
     for run in row.runs:
         path = results.path_of(run)
-        found = read_tested(path, run)
+        found = read_one_vs_rest(path, run)
         if isinstance(found, str):
             problems.append(f"{path.parent.relative_to(results.out).as_posix()}/{found}")
         else:
