@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from medimeta.learning.fewshot.front import few_shot as few_shot
     from medimeta.learning.fewshot.result import FewShotResult as FewShotResult
     from medimeta.learning.fewshot.run import run_few_shot as run_few_shot
+    from medimeta.learning.metrics import Comparison as Comparison
     from medimeta.learning.metrics import Scores as Scores
+    from medimeta.learning.metrics import compare as compare
     from medimeta.learning.metrics import evaluate as evaluate
     from medimeta.learning.saved_model import load_model as load_model
     from medimeta.loading.arrays import load_arrays as load_arrays
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ChannelStatistics": "medimeta.loading.statistics",
+    "Comparison": "medimeta.learning.metrics",
     "DataModule": "medimeta.loading.datamodule",
     "DatasetCard": "medimeta.catalogue.schema",
     "Episode": "medimeta.loading.episode",
@@ -60,6 +63,7 @@ _HOMES = {
     "TaskTarget": "medimeta.catalogue.schema",
     "build": "medimeta.building.engine",
     "channel_statistics": "medimeta.loading.statistics",
+    "compare": "medimeta.learning.metrics",
     "dataset": "medimeta.store.lookup",
     "datasets": "medimeta.catalogue.lookup",
     "evaluate": "medimeta.learning.metrics",

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 def run_grid(cells: Sequence[Cell], out: Path, *, devices: Devices, json: bool) -> int:
     """Run the cells and report; returns the exit code."""
+    from medimeta.benchmark.formats import terminal_table
+    from medimeta.benchmark.report.write import write_report
+    from medimeta.benchmark.rows import make_rows
     from medimeta.benchmark.run import run_cells
-    from medimeta.benchmark.table import make_rows, terminal_table, write_tables
+    from medimeta.benchmark.table import make_tables
 
     outcomes = []
     with epoch_progress() as watcher:
@@ -38,15 +41,12 @@ def run_grid(cells: Sequence[Cell], out: Path, *, devices: Devices, json: bool) 
                     f"{name}: {epochs} epochs, {record.seconds:.0f} s, {record.images_per_second:.0f} images/s",
                     err=True,
                 )
-    done = [(outcome.cell.task, outcome.record) for outcome in outcomes if outcome.record is not None]
-    rows = make_rows([task for task, _ in done], [record for _, record in done])
-    if rows:
-        markdown, values = write_tables(out, rows)
+    done = [outcome.record for outcome in outcomes if outcome.record is not None]
+    written = write_report(out) if done else ()
     if json:
-        print_json([record.model_dump(mode="json") for _, record in done])
-    elif rows:
-        console().print(terminal_table(rows))
-        typer.echo(
-            f"Table: {markdown} and {values}; a record and the predictions of every run lie beside them in {out}"
-        )
+        print_json([record.model_dump(mode="json") for record in done])
+    elif done:
+        for table in make_tables(make_rows(done)):
+            console().print(terminal_table(table))
+        typer.echo(f"Written: {', '.join(map(str, written))}; a record and the predictions of every run lie in {out}")
     return DONE if len(done) == len(cells) else PROBLEMS
