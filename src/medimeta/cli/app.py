@@ -15,6 +15,7 @@ from medimeta.cli import (
     evaluate,
     list_datasets,
     new,
+    pretrain,
     report,
     show,
     stats,
@@ -58,6 +59,9 @@ app.command("train", epilog="Example: medimeta train 'bus/case category' --backb
 )
 app.command("evaluate", epilog="Example: medimeta evaluate predictions.csv --task 'bus/malignancy' --root data")(
     evaluate.command
+)
+app.command("pretrain", epilog="Example: medimeta pretrain --target oct --method maml --order 2 --shots 1-10")(
+    pretrain.command
 )
 app.command("benchmark", epilog="Example: medimeta benchmark --datasets bus,pbc --backbone resnet18,resnet50")(
     benchmark.command
