@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -132,10 +133,26 @@ def package() -> str:
     return f"medimeta {__version__}"
 
 
-def write_record(path: Path, record: Record, predictions: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write the predictions, then the record: a record that is there is finished."""
-    import io
+def write_record(
+    path: Path, record: Record, predictions: Mapping[str, npt.NDArray[Any]], model: Mapping[str, bytes] | None = None
+) -> None:
+    """Write the model, the predictions, and then the record: a record that is there is finished.
 
+    Parameters
+    ----------
+    path : Path
+        Of the record.
+    record : Record
+        The record.
+    predictions : mapping of str to ndarray
+        For its predictions file.
+    model : mapping of str to bytes, optional
+        The files of its model's folder.
+    """
+    if record.model is not None:
+        folder = path.with_name(record.model)
+        for name, data in (model or {}).items():
+            write_whole(folder / name, data)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **predictions)  # type: ignore[arg-type]
     write_whole(path.with_name(record.predictions), buffer.getvalue())

@@ -33,24 +33,21 @@ def command(
     json: options.Json = False,
 ) -> int:
     """Train and test every cell of a grid, and tabulate AUROC beside the paper's. Finished cells are kept."""
-    from medimeta.benchmark.run import plan_cells
-    from medimeta.errors import DatasetNotFoundError
+    from medimeta.benchmark.grid import BUILT, Grid
+    from medimeta.benchmark.plan import plan_grid
+    from medimeta.benchmark.run import Running
     from medimeta.store.layout import default_root
-    from medimeta.store.reader import stored_datasets
 
-    place = default_root(root)
-    named = options.words(datasets) + options.words(tasks)
-    wanted = named or [folder.name for folder in stored_datasets(place)]
-    if not wanted:
-        raise DatasetNotFoundError(f"{place}: there is no dataset here. Pass --root, or build one first.")
-    cells = plan_cells(
-        wanted,
-        options.words(backbone, ["resnet18"]),
-        options.numbers(seeds, [0]),
-        root=place,
-        weights=weights,
-        pretrained=pretrained,
-        max_epochs=max_epochs,
-        batch_size=batch_size,
+    running = Running(devices=options.device_count(devices))
+    named = options.words(datasets), options.words(tasks)
+    grid = Grid(
+        datasets=tuple(named[0] if any(named) else [BUILT]),
+        tasks=tuple(named[1]),
+        backbones=tuple(options.words(backbone, ["resnet18"])),
+        seeds=tuple(options.numbers(seeds, [0])),
+        weights=(options.origin(weights, pretrained=pretrained),),
+        training=options.training(max_epochs, batch_size),
     )
-    return run_grid(cells, out, devices=options.device_count(devices), json=json)
+    plan = plan_grid(grid, default_root(root))
+    plan.raise_for_missing()
+    return run_grid(plan.cells, out, running, json=json)

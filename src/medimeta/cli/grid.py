@@ -9,44 +9,51 @@ from typing import TYPE_CHECKING
 import typer
 
 from medimeta.cli.boundary import DONE, PROBLEMS
-from medimeta.cli.console import console, epoch_progress, print_json
+from medimeta.cli.console import console, print_json
+from medimeta.cli.progress import GridProgress
 
 if TYPE_CHECKING:
-    from medimeta.benchmark.run import Cell
-    from medimeta.learning.device import Devices
+    from medimeta.benchmark.cell import Cell
+    from medimeta.benchmark.run import Outcome, Running
 
 
-def run_grid(cells: Sequence[Cell], out: Path, *, devices: Devices, json: bool) -> int:
+def run_grid(cells: Sequence[Cell], out: Path, running: Running, *, json: bool) -> int:
     """Run the cells and report; returns the exit code."""
     from medimeta.benchmark.run import run_cells
+
+    outcomes: dict[Cell, Outcome] = {}
+    with GridProgress(cells) as progress:
+        for outcome in run_cells(cells, out, running, watcher=progress):
+            outcomes[outcome.cell] = outcome
+            progress.ended(outcome)
+    ended = list(outcomes.values())
+    failed = [outcome for outcome in ended if outcome.record is None]
+    # In the order of the grid, whichever ended first: so the table is the same for any number of jobs.
+    places = {cell.name: place for place, cell in enumerate(cells)}
+    done = sorted((each for each in ended if each.record is not None), key=lambda each: places[each.cell.name])
+    _report(done, out, json=json)
+    for outcome in failed:
+        typer.echo(f"failed: {outcome.cell.title}: {outcome.error}", err=True)
+    if failed:
+        typer.echo(
+            f"{len(failed)} of {len(cells)} cells failed; why is in {out}/**/*.failed.json. The same command tries "
+            f"them again.",
+            err=True,
+        )
+    return PROBLEMS if failed else DONE
+
+
+def _report(done: Sequence[Outcome], out: Path, *, json: bool) -> None:
     from medimeta.benchmark.table import make_rows, terminal_table, write_tables
 
-    outcomes = []
-    with epoch_progress() as watcher:
-        for number, outcome in enumerate(run_cells(cells, out, devices=devices, watcher=watcher), 1):
-            outcomes.append(outcome)
-            cell = outcome.cell
-            name = f"[{number}/{len(cells)}] {cell.task.id}, {cell.config.backbone}, seed {cell.config.seed}"
-            if outcome.record is None:
-                typer.echo(f"{name}: failed: {outcome.error}", err=True)
-            elif outcome.kept:
-                typer.echo(f"{name}: kept from before", err=True)
-            else:
-                record = outcome.record
-                epochs = record.training.epochs if record.training else 0
-                typer.echo(
-                    f"{name}: {epochs} epochs, {record.seconds:.0f} s, {record.images_per_second:.0f} images/s",
-                    err=True,
-                )
-    done = [(outcome.cell.task, outcome.record) for outcome in outcomes if outcome.record is not None]
-    rows = make_rows([task for task, _ in done], [record for _, record in done])
+    records = [outcome.record for outcome in done if outcome.record is not None]
+    rows = make_rows([outcome.cell.task for outcome in done], records)
     if rows:
         markdown, values = write_tables(out, rows)
     if json:
-        print_json([record.model_dump(mode="json") for _, record in done])
+        print_json([record.model_dump(mode="json") for record in records])
     elif rows:
         console().print(terminal_table(rows))
         typer.echo(
             f"Table: {markdown} and {values}; a record and the predictions of every run lie beside them in {out}"
         )
-    return DONE if len(done) == len(cells) else PROBLEMS
