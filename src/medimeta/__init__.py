@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from medimeta.errors import MedimetaError as MedimetaError
     from medimeta.learning.metrics import Scores as Scores
     from medimeta.learning.metrics import evaluate as evaluate
+    from medimeta.learning.saved_model import load_model as load_model
     from medimeta.loading.arrays import load_arrays as load_arrays
     from medimeta.loading.datamodule import DataModule as DataModule
     from medimeta.loading.dataset import TaskDataset as TaskDataset
@@ -59,6 +60,7 @@ _HOMES = {
     "load": "medimeta.loading.dataset",
     "load_arrays": "medimeta.loading.arrays",
     "load_episodes": "medimeta.loading.episode_files",
+    "load_model": "medimeta.learning.saved_model",
     "loader": "medimeta.loading.loader",
     "plan_build": "medimeta.building.dry_run",
     "pretraining_tasks": "medimeta.loading.pretraining",

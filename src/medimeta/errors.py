@@ -120,6 +120,14 @@ class WeightsError(MedimetaError, ValueError):
     """Pre-trained weights cannot be had, or do not fit the backbone."""
 
 
+class ModelError(MedimetaError, OSError, ValueError):
+    """A saved model cannot be written, does not read, or does not fit its card."""
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """There is no such saved model."""
+
+
 class MetricError(UsageError):
     """Labels and scores that cannot be evaluated together."""
 
