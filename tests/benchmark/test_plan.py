@@ -2,7 +2,7 @@
 
 import pytest
 
-from medimeta.benchmark.grid import Grid, grid_from, preset, presets, read_grid
+from medimeta.benchmark.grid import changed, grid_from, preset, presets, read_fields
 from medimeta.benchmark.plan import plan_grid
 from medimeta.errors import DatasetNotFoundError, UnknownNameError, UsageError, WeightsError
 
@@ -68,7 +68,7 @@ def test_a_file_is_read_with_all_of_its_problems(tmp_path):
     path = tmp_path / "grid.yaml"
     path.write_text("dataset: bus\nseeds: [0, one, true]\nbackbones: [3]\ntraining: 5\n")
     with pytest.raises(UsageError) as caught:
-        read_grid(path)
+        grid_from(read_fields(path), str(path))
     assert str(caught.value).splitlines() == [
         f"{path}: 4 problems:",
         "  - dataset: there is no such field. Did you mean 'datasets'?",
@@ -90,30 +90,30 @@ def test_a_file_is_read_with_all_of_its_problems(tmp_path):
 def test_a_file_that_is_no_grid_is_told(tmp_path, text, told):
     (tmp_path / "grid.yaml").write_text(text)
     with pytest.raises(UsageError, match=told):
-        read_grid(tmp_path / "grid.yaml")
+        read_fields(tmp_path / "grid.yaml")
     with pytest.raises(UsageError, match="cannot be read"):
-        read_grid(tmp_path / "none.yaml")
+        read_fields(tmp_path / "none.yaml")
 
 
 def test_weights_files_of_a_grid_lie_beside_it(tmp_path):
     (tmp_path / "grid.yaml").write_text("datasets: bus\nweights: [none, w.pt, /abs/w.pt]\n")
-    assert read_grid(tmp_path / "grid.yaml").weights == ("none", str(tmp_path / "w.pt"), "/abs/w.pt")
+    assert read_fields(tmp_path / "grid.yaml")["weights"] == ["none", str(tmp_path / "w.pt"), "/abs/w.pt"]
 
 
 def test_presets_are_the_papers():
     assert presets() == ("paper", "paper-fewshot")
-    paper = preset("paper")
+    paper = grid_from(preset("paper"))
     assert (paper.datasets, paper.backbones, paper.weights) == (("all",), ("resnet18", "resnet50"), ("imagenet",))
     assert len(paper.seeds) > 1
-    few = preset("paper-fewshot")
+    few = grid_from(preset("paper-fewshot"))
     assert (few.methods, few.shots, few.weights) == (("finetune",), (5,), ("imagenet", "multi-domain", "maml"))
     assert few.few_shot == {"queries": 10, "episodes": 100, "steps": 50, "learning_rate": 0.001}
     with pytest.raises(UnknownNameError, match="Did you mean 'paper'"):
         preset("papers")
 
 
-def test_what_is_changed_replaces_names_and_adds_to_settings():
-    grid = Grid(datasets=("all",), training={"patience": 3})
-    changed = grid.changed(tasks=("bus/malignancy",), training={"max_epochs": 2})
-    assert (changed.datasets, changed.tasks) == ((), ("bus/malignancy",))
-    assert changed.training == {"patience": 3, "max_epochs": 2}
+def test_what_is_named_replaces_what_was_named_and_settings_are_added():
+    given = {"datasets": "all", "seeds": [1], "training": {"patience": 3}}
+    grid = grid_from(changed(given, {"tasks": ["bus/malignancy"], "training": {"max_epochs": 2}}))
+    assert (grid.datasets, grid.tasks, grid.seeds) == ((), ("bus/malignancy",), (1,))
+    assert grid.training == {"patience": 3, "max_epochs": 2}

@@ -107,8 +107,21 @@ def test_a_run_that_is_named_twice_is_one_run(small_root):
 def test_every_cell_leaves_a_record_and_predictions(first_run):
     outcomes, out = first_run
     assert [outcome.kept for outcome in outcomes] == [False, False]
-    paths = {out / f"{outcome.cell.name}{suffix}" for outcome in outcomes for suffix in (".json", ".npz")}
-    assert {path for path in out.rglob("*") if path.is_file()} == paths
+    model = [f".model/{name}" for name in ("model.safetensors", "model.json", "README.md")]
+    left = {out / f"{outcome.cell.name}{suffix}" for outcome in outcomes for suffix in (".json", ".npz", *model)}
+    assert {path for path in out.rglob("*") if path.is_file()} == left
+
+
+def test_the_model_that_was_tested_is_kept(first_run, small_root):
+    outcomes, out = first_run
+    cell, record = outcomes[1].cell, outcomes[1].record
+    model = mm.load_model((out / cell.name).with_name(record.model))
+    test = mm.load("bus/malignancy", small_root, "test")
+    scores = model.predict(torch.stack([image for image, _ in test]))
+    with np.load(out / f"{cell.name}.npz") as predictions:
+        assert np.allclose(scores, predictions["test_scores"], atol=1e-6)
+    assert model.card.data[0].fingerprint == record.data
+    assert model.card.scores["bus/malignancy"]["test"]["auroc"] == record.auroc
 
 
 def test_a_record_says_what_its_figures_depend_on(first_run, small_root):
@@ -123,7 +136,7 @@ def test_a_record_says_what_its_figures_depend_on(first_run, small_root):
     assert raw["package"] == f"medimeta {mm.__version__}"
     assert raw["versions"]["numpy"] == np.__version__
     assert raw["versions"].keys() == {"python", "torch", "timm", "lightning", "numpy"}
-    assert (raw["method"], raw["weights_name"], raw["model"]) == ("supervised", "scratch", None)
+    assert (raw["method"], raw["weights_name"]) == ("supervised", "scratch")
     training = raw["training"]
     assert (training["epochs"], training["best_epoch"], len(training["history"])) == (1, 1, 1)
     assert read_record(out / f"{cell.name}.json").model_dump(mode="json") == record.model_dump(mode="json") == raw
@@ -157,11 +170,11 @@ def test_finished_cells_are_kept(small_root, out, trained, first_run):
 
 @pytest.mark.parametrize("change", [{"max_epochs": 2}, {"batch_size": 6}, {"seeds": [1]}])
 def test_other_settings_are_another_run(small_root, out, trained, change):
-    before = {path: path.read_bytes() for path in out.rglob("*.json")}
+    before = {path: path.read_bytes() for path in out.glob("*/*.json")}
     assert [outcome.kept for outcome in run_cells(plan(small_root, ["bus"], **change), out)] == [False]
     assert trained == ["bus/case category"]
     assert {path: path.read_bytes() for path in before} == before
-    assert len(list(out.rglob("*.json"))) == len(before) + 1
+    assert len(list(out.glob("*/*.json"))) == len(before) + 1
 
 
 @pytest.mark.parametrize("part", ["images.hdf5", "task_labels/malignancy.npy", "splits/test.txt"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from medimeta.benchmark.methods import Method, Surroundings
 from medimeta.benchmark.record import Record, package, versions
 from medimeta.catalogue.schema import SPLITS
 from medimeta.learning.device import Devices, device_name
+from medimeta.learning.model_card import describe_model
+from medimeta.learning.saved_model import save_model
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,35 @@ class CellJob:
             test=result.test,
             training=result.training,
             predictions=f"{stem}.npz",
+            model=f"{stem}.model" if self.models and result.model is not None else None,
         )
-        return Finished(record, result.predictions)
+        model = {} if record.model is None else _saved(result.model, record, cell)
+        return Finished(record, result.predictions, model)
 
 
 def checkpoints(cell: Cell, out: Path, data: str) -> Path:
     """Return the folder of a cell's checkpoints: another for other data, so that no run goes on with them."""
     return out / f"{cell.name}-{data[:8]}.partial"
+
+
+def _saved(model: Any, record: Record, cell: Cell) -> dict[str, bytes]:
+    """Return the files of the saved model, with its card."""
+    val = {} if record.training is None else {"val": record.training.val}
+    training = None if record.training is None else record.training.model_dump(exclude={"val", "history"})
+    card = describe_model(
+        model,
+        [cell.stored],
+        backbone=record.backbone,
+        config=record.config,
+        config_sha256=record.config_sha256,
+        scores={**val, "test": record.test},
+        package=record.package,
+        versions=record.versions,
+        device=record.device,
+        starts_from=record.weights,
+        method=record.method,
+        training=training,
+    )
+    with tempfile.TemporaryDirectory(prefix="medimeta-") as folder:
+        place = save_model(Path(folder) / "model", model, card)
+        return {path.name: path.read_bytes() for path in sorted(place.iterdir())}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
@@ -81,18 +81,6 @@ class Grid:
         if problems:
             raise problems_error(UsageError, "the grid cannot be run:", problems)
 
-    def changed(self, **values: Any) -> Self:
-        """Return a grid with other values; settings are added to those that are there.
-
-        Naming datasets or tasks replaces both, as what is named is all that is meant.
-        """
-        if "datasets" in values or "tasks" in values:
-            values = {"datasets": (), "tasks": (), **values}
-        for section in SECTIONS:
-            if section in values:
-                values[section] = {**getattr(self, section), **values[section]}
-        return replace(self, **values)
-
 
 AXES = ("backbones", "weights", "methods", "shots", "seeds")
 SECTIONS = ("training", "few_shot", "pretraining")
@@ -120,8 +108,8 @@ def presets() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".yaml") for file in _PRESETS.iterdir() if file.name.endswith(".yaml")))
 
 
-def preset(name: str) -> Grid:
-    """Return a grid that comes with the package.
+def preset(name: str) -> dict[str, Any]:
+    """Return the fields of a grid that comes with the package.
 
     Raises
     ------
@@ -130,21 +118,21 @@ def preset(name: str) -> Grid:
 
     Examples
     --------
-    >>> preset("paper").backbones
-    ('resnet18', 'resnet50')
+    >>> preset("paper")["backbones"]
+    ['resnet18', 'resnet50']
     """
     if name not in presets():
         raise unknown_name("preset", name, presets())
-    return grid_from(_parse(f"preset {name}", (_PRESETS / f"{name}.yaml").read_bytes()), name)
+    return _parse(f"preset {name}", (_PRESETS / f"{name}.yaml").read_bytes())
 
 
-def read_grid(path: str | Path) -> Grid:
-    """Read a grid from a YAML file. Weights files are looked for beside it.
+def read_fields(path: str | Path) -> dict[str, Any]:
+    """Read the fields of a grid from a YAML file, for `grid_from`. Weights files are looked for beside it.
 
     Raises
     ------
     UsageError
-        The file does not read, or has fields that there are not, or values that cannot be; all are told at once.
+        The file does not read.
     """
     path = Path(path)
     try:
@@ -152,9 +140,29 @@ def read_grid(path: str | Path) -> Grid:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}).") from error
-    grid = grid_from(_parse(str(path), data), str(path))
-    beside = (name if name in ORIGINS else str(path.parent / Path(name).expanduser()) for name in grid.weights)
-    return replace(grid, weights=tuple(beside))
+    read = _parse(str(path), data)
+    weights = read.get("weights")
+    if isinstance(weights, (str, list)):
+        read["weights"] = [_beside(path, name) for name in ([weights] if isinstance(weights, str) else weights)]
+    return read
+
+
+def changed(given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields of a grid with other values; settings are added to those that are there.
+
+    Naming datasets or tasks replaces both: what is named is all that is meant.
+
+    Examples
+    --------
+    >>> changed({"datasets": "all", "training": {"patience": 3}}, {"tasks": "bus", "training": {"max_epochs": 2}})
+    {'training': {'patience': 3, 'max_epochs': 2}, 'tasks': 'bus'}
+    """
+    named = {"datasets", "tasks"}
+    kept = {name: value for name, value in given.items() if not (values.keys() & named and name in named)}
+    for name, value in values.items():
+        old = kept.get(name)
+        kept[name] = {**old, **value} if name in SECTIONS and isinstance(old, Mapping) else value
+    return kept
 
 
 def grid_from(values: Mapping[str, Any], place: str = "the grid") -> Grid:
@@ -207,7 +215,7 @@ def _near(name: str, known: Sequence[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(known)}."
 
 
-def _parse(place: str, data: bytes) -> Mapping[str, Any]:
+def _parse(place: str, data: bytes) -> dict[str, Any]:
     if len(data) > MAX_BYTES:
         raise UsageError(f"{place}: is longer than the {MAX_BYTES:,} bytes that a grid may have.")
     try:
@@ -217,6 +225,10 @@ def _parse(place: str, data: bytes) -> Mapping[str, Any]:
     if not isinstance(raw, dict):
         raise UsageError(f"{place}: must be a mapping of fields, got {type(raw).__name__}.")
     return raw
+
+
+def _beside(path: Path, name: Any) -> Any:
+    return name if name in ORIGINS or not isinstance(name, str) else str(path.parent / Path(name).expanduser())
 
 
 def _listed(value: Any, kind: type, word: str) -> tuple[Any, ...]:

@@ -96,20 +96,30 @@ def plan_grid(grid: Grid, root: Path, known: Mapping[str, Method] | None = None)
 
 
 def check_cells(cells: Sequence[Cell], known: Mapping[str, Method]) -> None:
-    """See that the data and weights of cells are enough to run them.
+    """See that the data and the weights of cells are enough to run them.
 
     Raises
     ------
     MedimetaError
         What is wrong, all of it at once.
     """
-    errors: list[MedimetaError] = []
-    for cell in {(cell.task, cell.method, cell.shots): cell for cell in cells}.values():
-        errors += _told(known[cell.method].check, cell)
+    errors = _errors_of_data(cells, known)
     for cell in {(cell.config.backbone, cell.origin): cell for cell in cells if not cell.origin.pending}.values():
         errors += _told(_load_weights, cell)
     if errors:
         raise together(errors)
+
+
+def problems_of(cells: Sequence[Cell], known: Mapping[str, Method]) -> list[str]:
+    """Return what is wrong with the data of cells; weights are not looked at, as that could fetch them."""
+    return [str(error) for error in _errors_of_data(cells, known)]
+
+
+def _errors_of_data(cells: Sequence[Cell], known: Mapping[str, Method]) -> list[MedimetaError]:
+    errors: list[MedimetaError] = []
+    for cell in {(cell.task, cell.method, cell.shots): cell for cell in cells}.values():
+        errors += _told(known[cell.method].check, cell)
+    return errors
 
 
 def together(errors: Sequence[MedimetaError], way_out: str = "") -> MedimetaError:

@@ -63,7 +63,7 @@ class Results:
         """
         with held_back(), self._written(cell):
             write_record(self.out / f"{cell.name}.json", done.record, done.predictions, done.model)
-            self._failed(cell).unlink(missing_ok=True)
+            failure_file(cell, self.out).unlink(missing_ok=True)
             shutil.rmtree(checkpoints(cell, self.out, done.record.data), ignore_errors=True)
         return done.record
 
@@ -81,17 +81,7 @@ class Results:
             "versions": versions(),
         }
         with self._written(cell):
-            write_whole(self._failed(cell), (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
-
-    def failed_before(self, cell: Cell) -> str | None:
-        """Return the error of a cell that failed when it was last run."""
-        try:
-            return str(json.loads(self._failed(cell).read_bytes())["error"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    def _failed(self, cell: Cell) -> Path:
-        return self.out / f"{cell.name}.failed.json"
+            write_whole(failure_file(cell, self.out), (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
 
     @contextmanager
     def _written(self, cell: Cell) -> Iterator[None]:
@@ -110,3 +100,19 @@ def finished(cell: Cell, out: Path, data: str | None = None) -> Record | None:
     if record is None or record.config_sha256 != cell.config.digest():
         return None
     return record if record.data == (data or cell.stored.fingerprint()) else None
+
+
+def failure_file(cell: Cell, out: Path) -> Path:
+    """Return where it is noted why a cell has failed."""
+    return out / f"{cell.name}.failed.json"
+
+
+def state(cell: Cell, out: Path) -> tuple[str, str]:
+    """Return how far a cell is, and why it is no further: ``"finished"``, ``"failed"``, ``"begun"`` or ``"to do"``."""
+    data = cell.stored.fingerprint()
+    if finished(cell, out, data) is not None:
+        return "finished", ""
+    try:
+        return "failed", str(json.loads(failure_file(cell, out).read_bytes())["error"]).partition("\n")[0]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ("begun" if checkpoints(cell, out, data).exists() else "to do"), ""

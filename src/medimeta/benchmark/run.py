@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from medimeta.benchmark.cell import Cell
 from medimeta.benchmark.cell_job import CellJob
 from medimeta.benchmark.cluster import cluster
-from medimeta.benchmark.grid import Grid, grid_from, read_grid
+from medimeta.benchmark.grid import Grid, grid_from, read_fields
 from medimeta.benchmark.job import Failure
 from medimeta.benchmark.methods import Method, Step, methods
 from medimeta.benchmark.plan import check_cells, plan_grid
@@ -133,10 +133,10 @@ def run_benchmark(
     >>> [outcome.kept for outcome in run_benchmark(tiny, root, out)]
     [True]
     """
-    if isinstance(grid, Mapping):
-        grid = grid_from(grid)
+    if isinstance(grid, str | Path):
+        grid = grid_from(read_fields(grid), str(grid))
     elif not isinstance(grid, Grid):
-        grid = read_grid(grid)
+        grid = grid_from(grid)
     every = {**methods(), **(known or {})}
     plan = plan_grid(grid, default_root(root), every)
     plan.raise_for_missing()
@@ -178,6 +178,8 @@ def run_cells(
         else:
             yield Outcome(cell, record, kept=True)
     check_cells(left, known)
+    if not left:
+        return
     with running.workers() as workers:
         for tries in range(1, running.retries + 2):
             again = []

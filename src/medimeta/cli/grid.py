@@ -14,6 +14,7 @@ from medimeta.cli.progress import GridProgress
 
 if TYPE_CHECKING:
     from medimeta.benchmark.cell import Cell
+    from medimeta.benchmark.plan import Plan
     from medimeta.benchmark.run import Outcome, Running
 
 
@@ -57,3 +58,28 @@ def _report(done: Sequence[Outcome], out: Path, *, json: bool) -> None:
         typer.echo(
             f"Table: {markdown} and {values}; a record and the predictions of every run lie beside them in {out}"
         )
+
+
+def list_cells(plan: Plan, out: Path, *, json: bool) -> int:
+    """Say what a grid would run: its cells, which are finished, what is missing; nothing is written."""
+    from medimeta.benchmark.methods import methods
+    from medimeta.benchmark.plan import problems_of
+    from medimeta.benchmark.results import state
+
+    states = [(cell, *state(cell, out)) for cell in plan.cells]
+    missing = [str(error) for error in plan.missing]
+    problems = problems_of([cell for cell, word, _ in states if word != "finished"], methods())
+    if json:
+        cells = [{"cell": cell.title, "record": f"{cell.name}.json", "state": word} for cell, word, _ in states]
+        print_json({"cells": cells, "missing": missing, "problems": problems})
+        return PROBLEMS if missing or problems else DONE
+    for cell, word, why in states:
+        typer.echo(f"{word:>12}  {cell.title}" + (f" ({why})" if why else ""))
+    counts = {word: [each for _, each, _ in states].count(word) for word in ("finished", "failed", "begun", "to do")}
+    typer.echo(f"{len(states)} cells: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count))
+    for what, lines in (("Not built", missing), ("In the way", problems)):
+        if lines:
+            typer.echo(f"{what}:")
+        for line in lines:
+            typer.echo(f"  {line}")
+    return PROBLEMS if missing or problems else DONE

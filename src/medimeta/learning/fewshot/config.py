@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
-
-import numpy as np
-
-from medimeta.errors import UsageError, bullet_list, problems_error, unknown_name
-from medimeta.learning.config import PRECISIONS
-from medimeta.learning.fewshot.methods import METHODS
-from medimeta.loading.normalize import STATISTICS
 
 
 @dataclass(frozen=True, kw_only=True)
