@@ -120,6 +120,10 @@ class WeightsError(MedimetaError, ValueError):
     """Pre-trained weights cannot be had, or do not fit the backbone."""
 
 
+class ResultsNotFoundError(MedimetaError, FileNotFoundError):
+    """There are no results in the folder."""
+
+
 class ModelError(MedimetaError, OSError, ValueError):
     """A saved model cannot be written, does not read, or does not fit its card."""
 

@@ -15,10 +15,10 @@ import medimeta as mm
 from medimeta._processors import usable_processors
 from medimeta.benchmark import supervised
 from medimeta.benchmark.grid import grid_from
+from medimeta.benchmark.ledger import finished
 from medimeta.benchmark.methods import Result
 from medimeta.benchmark.plan import plan_grid
 from medimeta.benchmark.record import read_record
-from medimeta.benchmark.results import finished
 from medimeta.benchmark.run import Running, run_cells
 from medimeta.benchmark.workers import gpu_shares
 from medimeta.errors import MedimetaError, WeightsError

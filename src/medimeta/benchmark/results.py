@@ -1,118 +1,160 @@
-"""The folder of results: what is finished, what failed, and how both get there."""
+"""What lies in a folder of results: finished records, cells that failed, and what cannot be used."""
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from medimeta._files import write_whole
-from medimeta._interrupts import held_back
-from medimeta.benchmark.cell import Cell
-from medimeta.benchmark.cell_job import Finished, checkpoints
-from medimeta.benchmark.job import Failure
-from medimeta.benchmark.record import Record, package, read_record, versions, write_record
-from medimeta.errors import RootNotWritableError
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from medimeta.benchmark.record import FORMAT_VERSION, Record
+from medimeta.errors import ResultsNotFoundError
+
+RUN_AGAIN = "The same benchmark command makes it again."
 
 
+@dataclass(frozen=True)
 class Results:
-    """Results of cells in one folder.
+    """The results below a folder.
 
-    Parameters
+    Attributes
     ----------
     out : Path
-        The folder; made if missing.
+        The folder.
+    records : tuple of Record
+        Finished runs, by the paths of their files.
+    paths : tuple of Path
+        Of each record.
+    problems : tuple of str
+        Files that cannot be used, and why.
+    """
+
+    out: Path
+    records: tuple[Record, ...]
+    paths: tuple[Path, ...]
+    problems: tuple[str, ...]
+
+    def path_of(self, record: Record) -> Path:
+        """Return where a record lies."""
+        return next(path for path, each in zip(self.paths, self.records, strict=True) if each is record)
+
+
+def read_results(out: Path) -> Results:
+    """Read every record below a folder; those that do not read are named, and the others still count.
 
     Raises
     ------
-    RootNotWritableError
-        It cannot be written.
+    ResultsNotFoundError
+        There is no such folder, or not one record in it.
+    """
+    if not out.is_dir():
+        raise ResultsNotFoundError(f"{out}: there is no such folder. Pass the folder given to benchmark as --out.")
+    found: dict[Path, Record] = {}
+    problems = []
+    first: dict[tuple[str, ...], Path] = {}
+    for path in sorted(out.glob("[!.]*/[!.]*.json")):
+        told = path.relative_to(out).as_posix()
+        record = _read(path)
+        if isinstance(record, str):
+            problems.append(f"{told}: {record}")
+        elif record is not None:
+            key = (record.task, record.method, str(record.shots), record.config_sha256, record.data, record.weights)
+            if key in first:
+                problems.append(f"{told}: is the same run as {first[key].relative_to(out).as_posix()}, and left out.")
+                continue
+            first[key] = path
+            found[path] = record
+    if not found and not problems:
+        raise ResultsNotFoundError(f"{out}: there is no record here. Pass the folder given to benchmark as --out.")
+    return Results(out, tuple(found.values()), tuple(found), tuple(problems))
+
+
+def _read(path: Path) -> Record | str | None:
+    """Return a record, or why it cannot be used; None for JSON that is no record."""
+    try:
+        raw: Any = json.loads(path.read_bytes())
+    except (ValueError, OSError, RecursionError) as error:
+        return f"is damaged ({type(error).__name__}). {RUN_AGAIN}"
+    if not isinstance(raw, dict) or "config_sha256" not in raw:
+        return None
+    version = raw.get("format_version")
+    if version != FORMAT_VERSION:
+        return f"is of format {version}, and this version reads {FORMAT_VERSION}. {RUN_AGAIN}"
+    try:
+        record = Record.model_validate(raw)
+        _ = record.auroc, record.interval, record.shots  # figures that are no numbers are found here
+    except ValidationError as error:
+        fields = sorted({".".join(map(str, problem["loc"])) for problem in error.errors()})
+        return f"is damaged: {', '.join(fields)} cannot be used. {RUN_AGAIN}"
+    except (KeyError, TypeError, ValueError, IndexError):
+        return f"is damaged: its test figures cannot be used. {RUN_AGAIN}"
+    return record
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The test split of one run, class by class.
+
+    Attributes
+    ----------
+    names : sequence of str
+        The K classes; a binary task has one, its positive class.
+    positive : ndarray of bool, shape (N, K)
+        Which samples have the class.
+    scores : ndarray of float, shape (N, K)
+        Probabilities.
+    exclusive : bool
+        Whether a sample has exactly one of the classes.
     """
 
-    def __init__(self, out: Path) -> None:
-        self.out = out.absolute()
-        self._data: dict[Path, str] = {}
-        try:
-            write_whole(out / ".writable", b"")
-            (out / ".writable").unlink()
-        except OSError as error:
-            raise RootNotWritableError(
-                f"{out}: cannot be written ({error.strerror}). Pass another folder as --out."
-            ) from error
+    names: Sequence[str]
+    positive: npt.NDArray[np.bool_]
+    scores: npt.NDArray[np.float64]
+    exclusive: bool
 
-    def finished(self, cell: Cell) -> Record | None:
-        """Return the record of a cell that was run before with the same settings on the same data."""
-        return finished(cell, self.out, self.data(cell))
-
-    def data(self, cell: Cell) -> str:
-        """Return the digest of a cell's data, computed once for all cells of a dataset."""
-        folder = cell.stored.folder
-        if folder not in self._data:
-            self._data[folder] = cell.stored.fingerprint()
-        return self._data[folder]
-
-    def keep(self, cell: Cell, done: Finished) -> Record:
-        """Write what a cell has left; its record comes last, as a cell with a record is finished.
-
-        Raises
-        ------
-        RootNotWritableError
-            It cannot be written, as where the disk is full.
-        """
-        with held_back(), self._written(cell):
-            write_record(self.out / f"{cell.name}.json", done.record, done.predictions, done.model)
-            failure_file(cell, self.out).unlink(missing_ok=True)
-            shutil.rmtree(checkpoints(cell, self.out, done.record.data), ignore_errors=True)
-        return done.record
-
-    def note(self, cell: Cell, failure: Failure, attempts: int) -> None:
-        """Write why a cell has failed, beside where its record would be."""
-        told = {
-            "cell": cell.title,
-            "error": failure.message,
-            "kind": failure.kind,
-            "traceback": failure.trace or None,
-            "attempts": attempts,
-            "config": cell.config.as_dict(),
-            "data": self.data(cell),
-            "package": package(),
-            "versions": versions(),
-        }
-        with self._written(cell):
-            write_whole(failure_file(cell, self.out), (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
-
-    @contextmanager
-    def _written(self, cell: Cell) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise RootNotWritableError(
-                f"{self.out / cell.name}: cannot be written ({error.strerror}). Make room, or pass another folder as "
-                f"--out. Finished cells are kept; the same command goes on with the others."
-            ) from error
+    def defined(self, column: int) -> bool:
+        """Whether a class has both positives and negatives."""
+        return 0 < int(self.positive[:, column].sum()) < len(self.positive)
 
 
-def finished(cell: Cell, out: Path, data: str | None = None) -> Record | None:
-    """Return the record of a cell that was run before with the same settings on the same data."""
-    record = read_record(out / f"{cell.name}.json")
-    if record is None or record.config_sha256 != cell.config.digest():
-        return None
-    return record if record.data == (data or cell.stored.fingerprint()) else None
+def read_tested(path: Path, record: Record) -> Tested | str:
+    """Read the test predictions of a supervised run, or say why they cannot be used.
 
-
-def failure_file(cell: Cell, out: Path) -> Path:
-    """Return where it is noted why a cell has failed."""
-    return out / f"{cell.name}.failed.json"
-
-
-def state(cell: Cell, out: Path) -> tuple[str, str]:
-    """Return how far a cell is, and why it is no further: ``"finished"``, ``"failed"``, ``"begun"`` or ``"to do"``."""
-    data = cell.stored.fingerprint()
-    if finished(cell, out, data) is not None:
-        return "finished", ""
+    The record says which classes have samples, so that stored integers are told apart without the task's card.
+    """
+    file = path.with_name(record.predictions)
     try:
-        return "failed", str(json.loads(failure_file(cell, out).read_bytes())["error"]).partition("\n")[0]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ("begun" if checkpoints(cell, out, data).exists() else "to do"), ""
+        with np.load(file, allow_pickle=False) as arrays:
+            labels, scores = arrays["test_labels"], np.asarray(arrays["test_scores"], dtype=np.float64)
+    except FileNotFoundError:
+        return f"{record.predictions}: is missing, so its run has figures, but no curves. {RUN_AGAIN}"
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        return f"{record.predictions}: is damaged ({type(error).__name__}), so its run has no curves. {RUN_AGAIN}"
+    made = _spread(record, labels, scores)
+    return made or f"{record.predictions}: does not fit its record, so its run has no curves. {RUN_AGAIN}"
+
+
+def _spread(record: Record, labels: npt.NDArray[Any], scores: npt.NDArray[np.float64]) -> Tested | None:
+    classes = record.test.get("per_class") or {}
+    names = tuple(classes)
+    if scores.ndim not in (1, 2) or labels.ndim not in (1, 2) or not len(scores) or len(labels) != len(scores):
+        return None
+    columns = scores.reshape(len(scores), -1)
+    if columns.shape[1] != len(names) or labels.dtype.kind not in "iub" or not np.isfinite(columns).all():
+        return None
+    exclusive = labels.ndim == 1 and scores.ndim == 2 and len(names) > 1
+    positive = labels.reshape(len(labels), -1) == 1
+    if exclusive:
+        counts = [int((each or {}).get("positives") or 0) for each in classes.values()]
+        present = np.flatnonzero(counts)
+        stored, indices = np.unique(labels, return_inverse=True)
+        if len(stored) != len(present):
+            return None
+        positive = present[indices][:, None] == np.arange(len(names))
+    return Tested(names, positive, columns, exclusive) if positive.shape == columns.shape else None

@@ -13,10 +13,10 @@ from medimeta.benchmark.cell_job import CellJob
 from medimeta.benchmark.cluster import cluster
 from medimeta.benchmark.grid import Grid, grid_from, read_fields
 from medimeta.benchmark.job import Failure
+from medimeta.benchmark.ledger import Ledger
 from medimeta.benchmark.methods import Method, Step, methods
 from medimeta.benchmark.plan import check_cells, plan_grid
 from medimeta.benchmark.record import Record
-from medimeta.benchmark.results import Results
 from medimeta.benchmark.workers import Here, Processes, Workers
 from medimeta.errors import UsageError
 from medimeta.learning.device import Devices, check_devices
@@ -169,10 +169,10 @@ def run_cells(
     """
     running = running or Running()
     known = methods() if known is None else known
-    results = Results(out)
+    ledger = Ledger(out)
     left = []
     for cell in cells:
-        record = results.finished(cell)
+        record = ledger.finished(cell)
         if record is None:
             left.append(cell)
         else:
@@ -183,13 +183,13 @@ def run_cells(
     with running.workers() as workers:
         for tries in range(1, running.retries + 2):
             again = []
-            jobs = [CellJob(cell, known[cell.method], results.out, running.devices, running.models) for cell in left]
+            jobs = [CellJob(cell, known[cell.method], ledger.out, running.devices, running.models) for cell in left]
             for place, result in workers.run(jobs, _ByPlace(left, watcher or Unwatched())):
                 cell = left[place]
                 if not isinstance(result, Failure):
-                    yield Outcome(cell, results.keep(cell, result))
+                    yield Outcome(cell, ledger.keep(cell, result))
                     continue
-                results.note(cell, result, tries)
+                ledger.note(cell, result, tries)
                 if result.crash and tries <= running.retries:
                     again.append(cell)
                 else:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from medimeta._version import __version__
-from medimeta.cli import benchmark, build, demo, episodes, list_datasets, new, show, stats, train, verify
+from medimeta.cli import benchmark, build, demo, episodes, list_datasets, new, report, show, stats, train, verify
 
 app = typer.Typer(
     name="medimeta",
@@ -46,6 +46,7 @@ app.command("train", epilog="Example: medimeta train 'bus/case category' --backb
 app.command("benchmark", epilog="Example: medimeta benchmark --datasets bus,pbc --backbone resnet18,resnet50")(
     benchmark.command
 )
+app.command("report", epilog="Example: medimeta report runs --format html,md")(report.command)
 app.command("episodes", epilog="Example: medimeta episodes 'oct/disease class' --shots 5 --out episodes.json")(
     episodes.command
 )

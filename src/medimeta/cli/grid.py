@@ -15,6 +15,7 @@ from medimeta.cli.progress import GridProgress
 if TYPE_CHECKING:
     from medimeta.benchmark.cell import Cell
     from medimeta.benchmark.plan import Plan
+    from medimeta.benchmark.record import Record
     from medimeta.benchmark.run import Outcome, Running
 
 
@@ -31,8 +32,8 @@ def run_grid(cells: Sequence[Cell], out: Path, running: Running, *, json: bool) 
     failed = [outcome for outcome in ended if outcome.record is None]
     # In the order of the grid, whichever ended first: so the table is the same for any number of jobs.
     places = {cell.name: place for place, cell in enumerate(cells)}
-    done = sorted((each for each in ended if each.record is not None), key=lambda each: places[each.cell.name])
-    _report(done, out, json=json)
+    ended.sort(key=lambda outcome: places[outcome.cell.name])
+    _report([outcome.record for outcome in ended if outcome.record is not None], out, json=json)
     for outcome in failed:
         typer.echo(f"failed: {outcome.cell.title}: {outcome.error}", err=True)
     if failed:
@@ -44,27 +45,26 @@ def run_grid(cells: Sequence[Cell], out: Path, running: Running, *, json: bool) 
     return PROBLEMS if failed else DONE
 
 
-def _report(done: Sequence[Outcome], out: Path, *, json: bool) -> None:
-    from medimeta.benchmark.table import make_rows, terminal_table, write_tables
+def _report(records: Sequence[Record], out: Path, *, json: bool) -> None:
+    from medimeta.benchmark.formats import terminal_table
+    from medimeta.benchmark.report.write import write_report
+    from medimeta.benchmark.rows import make_rows
+    from medimeta.benchmark.table import make_tables
 
-    records = [outcome.record for outcome in done if outcome.record is not None]
-    rows = make_rows([outcome.cell.task for outcome in done], records)
-    if rows:
-        markdown, values = write_tables(out, rows)
+    written = write_report(out) if records else ()
     if json:
         print_json([record.model_dump(mode="json") for record in records])
-    elif rows:
-        console().print(terminal_table(rows))
-        typer.echo(
-            f"Table: {markdown} and {values}; a record and the predictions of every run lie beside them in {out}"
-        )
+    elif records:
+        for table in make_tables(make_rows(records)):
+            console().print(terminal_table(table))
+        typer.echo(f"Written: {', '.join(map(str, written))}; a record and the predictions of every run lie in {out}")
 
 
 def list_cells(plan: Plan, out: Path, *, json: bool) -> int:
     """Say what a grid would run: its cells, which are finished, what is missing; nothing is written."""
+    from medimeta.benchmark.ledger import state
     from medimeta.benchmark.methods import methods
     from medimeta.benchmark.plan import problems_of
-    from medimeta.benchmark.results import state
 
     states = [(cell, *state(cell, out)) for cell in plan.cells]
     missing = [str(error) for error in plan.missing]

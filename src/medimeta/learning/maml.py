@@ -163,10 +163,11 @@ class Learner:
         Adapted
             The weights are differentiable with respect to those of the backbone, by the order of the inner loop.
         """
-        example = next(self.backbone.parameters())
-        head = Head(self.features, task).to(example.device, example.dtype)
         start = dict(self.backbone.named_parameters())
-        zeros = {f"{HEAD}{name}": torch.zeros_like(value) for name, value in head.named_parameters()}
+        with torch.device("meta"):  # its own weights would be drawn at random, and are never used
+            head = Head(self.features, task)
+        like = next(iter(start.values())).detach()
+        zeros = {f"{HEAD}{name}": like.new_zeros(value.shape) for name, value in head.named_parameters()}
 
         def loss(parameters: Parameters) -> torch.Tensor:
             return head.loss(self.logits(parameters, head, images), targets)

@@ -169,7 +169,11 @@ def test_a_card_is_taken_like_its_name():
 def test_results_are_ready_for_json():
     result = evaluate(MULTICLASS, [0, 0, 1], [[0.8, 0.2, 0], [0.5, 0.5, 0], [0.1, 0.9, 0]], resamples=20)
     plain = json.loads(json.dumps(result.as_dict(), allow_nan=False))
-    assert plain["per_class"]["malignant"] == {"auroc": None, "positives": 0, "negatives": 3}
+    absent = plain["per_class"]["malignant"]
+    assert {name for name, value in absent.items() if value is not None} == {
+        *("positives", "negatives", "specificity", "specificity_interval")
+    }
+    assert (absent["positives"], absent["negatives"], absent["specificity"]) == (0, 3, 1)
     assert (plain["auroc"], plain["auroc_interval"]) == (result.auroc, list(result.auroc_interval))
 
 
@@ -232,12 +236,13 @@ def test_the_rarest_class_is_in_every_resample():
 
 
 def test_a_label_that_vanishes_from_a_resample_is_absent_there():
+    """The samples of label 0 are drawn within labels 1 and 2, which are as rare, so that it may be left out."""
     labels = np.zeros((6, 14), dtype=int)
-    labels[0, 0] = 1
+    labels[[0, 1], 0] = labels[[0, 2], 1] = labels[[1, 3], 2] = 1
     scores = labels * 0.9
     skip, zero = (evaluate(MULTILABEL, labels, scores, absent=rule, resamples=300) for rule in ("skip", "zero"))
     assert skip.auroc_interval == (1, 1)
-    assert zero.auroc_interval == (0, pytest.approx(1 / 14))
+    assert zero.auroc_interval == (pytest.approx(2 / 14), pytest.approx(3 / 14))
 
 
 def test_images_of_a_patient_are_drawn_together():
