@@ -132,6 +132,14 @@ class ModelNotFoundError(ModelError, FileNotFoundError):
     """There is no such saved model."""
 
 
+class PredictionsError(MedimetaError, OSError, ValueError):
+    """A file of predictions does not read, or its predictions are of other samples."""
+
+
+class PredictionsNotFoundError(PredictionsError, FileNotFoundError):
+    """There is no such file of predictions."""
+
+
 class MetricError(UsageError):
     """Labels and scores that cannot be evaluated together."""
 

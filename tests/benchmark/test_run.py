@@ -17,11 +17,12 @@ from medimeta.benchmark import supervised
 from medimeta.benchmark.grid import grid_from
 from medimeta.benchmark.ledger import finished
 from medimeta.benchmark.methods import Result
-from medimeta.benchmark.plan import plan_grid
+from medimeta.benchmark.plan import Plan, plan_grid
 from medimeta.benchmark.record import read_record
 from medimeta.benchmark.run import Running, run_cells
 from medimeta.benchmark.workers import gpu_shares
 from medimeta.errors import MedimetaError, WeightsError
+from medimeta.learning.predictions import read_predictions
 from medimeta.store.layout import split_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -35,11 +36,16 @@ def plan(root, tasks=TASKS, seeds=(0,), weights="none", **training):
     return plan_grid(grid_from({**fields, "training": {"max_epochs": 1, **training}}), root).cells
 
 
+def run(cells, *arguments, **options):
+    """Run cells; their outcomes, as they ended."""
+    return list(run_cells(Plan(tuple(cells)), *arguments, **options))
+
+
 @pytest.fixture(scope="module")
 def first_run(small_root, tmp_path_factory):
     """A small grid that was run: its outcomes, and where its records lie. Do not change it: copy it first."""
     out = tmp_path_factory.mktemp("runs")
-    return list(run_cells(plan(small_root), out)), out
+    return list(run(plan(small_root), out)), out
 
 
 @pytest.fixture
@@ -145,23 +151,21 @@ def test_a_record_says_what_its_figures_depend_on(first_run, small_root):
 def test_predictions_evaluate_to_the_recorded_figures(first_run, small_root):
     outcomes, out = first_run
     for cell, record in ((outcome.cell, outcome.record) for outcome in outcomes):
-        with np.load(out / f"{cell.name}.npz", allow_pickle=False) as predictions:
-            found = dict(predictions)
-        assert found.keys() == {
-            f"{split}_{part}" for split in ("val", "test") for part in ("indices", "labels", "scores")
-        }
+        found = read_predictions(out / f"{cell.name}.npz")
+        assert found.keys() == {"val", "test"}
         for split, recorded in (("val", record.training.val), ("test", record.test)):
             samples = mm.load(cell.task.id, small_root, split)
-            assert np.array_equal(found[f"{split}_indices"], samples.indices)
-            assert np.array_equal(found[f"{split}_labels"], samples.labels)
-            result = mm.evaluate(cell.task, samples.labels, found[f"{split}_scores"], seed=cell.config.seed)
+            assert np.array_equal(found[split].samples, samples.indices)
+            assert np.array_equal(found[split].labels, samples.labels)
+            assert (found[split].task, found[split].data) == (cell.task.id, record.data)
+            result = mm.evaluate(cell.task, samples.labels, found[split].scores, seed=cell.config.seed)
             assert result.as_dict() == recorded
             assert recorded["resamples"] > 0
         assert (record.auroc, record.interval) == (record.test["auroc"], record.test["auroc_interval"])
 
 
 def test_finished_cells_are_kept(small_root, out, trained, first_run):
-    outcomes = list(run_cells(plan(small_root), out))
+    outcomes = list(run(plan(small_root), out))
     assert trained == []
     assert [outcome.kept for outcome in outcomes] == [True, True]
     figures = [(outcome.record.auroc, outcome.record.interval) for outcome in outcomes]
@@ -171,7 +175,7 @@ def test_finished_cells_are_kept(small_root, out, trained, first_run):
 @pytest.mark.parametrize("change", [{"max_epochs": 2}, {"batch_size": 6}, {"seeds": [1]}])
 def test_other_settings_are_another_run(small_root, out, trained, change):
     before = {path: path.read_bytes() for path in out.glob("*/*.json")}
-    assert [outcome.kept for outcome in run_cells(plan(small_root, ["bus"], **change), out)] == [False]
+    assert [outcome.kept for outcome in run(plan(small_root, ["bus"], **change), out)] == [False]
     assert trained == ["bus/case category"]
     assert {path: path.read_bytes() for path in before} == before
     assert len(list(out.glob("*/*.json"))) == len(before) + 1
@@ -182,9 +186,9 @@ def test_other_data_are_another_run(own_root, out, trained, part):
     manifest = json.loads((own_root / "bus" / "manifest.json").read_text())
     manifest["files"][part]["sha256"] = "0" * 64
     (own_root / "bus" / "manifest.json").write_text(json.dumps(manifest))
-    assert [outcome.kept for outcome in run_cells(plan(own_root, ["bus/malignancy"]), out)] == [False]
+    assert [outcome.kept for outcome in run(plan(own_root, ["bus/malignancy"]), out)] == [False]
     assert trained == ["bus/malignancy"]
-    assert [outcome.kept for outcome in run_cells(plan(own_root, ["bus/malignancy"]), out)] == [True]
+    assert [outcome.kept for outcome in run(plan(own_root, ["bus/malignancy"]), out)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +208,7 @@ def test_other_data_are_another_run(own_root, out, trained, part):
 def test_a_record_that_is_not_whole_is_run_again(small_root, out, trained, damage):
     cells = plan(small_root)
     damage(out / f"{cells[1].name}.json")
-    assert [outcome.kept for outcome in run_cells(cells, out)] == [True, False]
+    assert [outcome.kept for outcome in run(cells, out)] == [True, False]
     assert trained == ["bus/malignancy"]
     assert all(finished(cell, out) for cell in cells)
 
@@ -214,10 +218,10 @@ def test_a_run_that_was_chosen_by_loss_is_kept_too(own_root, tmp_path):
     val = mm.load("bus/malignancy", own_root, "val")
     (own_root / "bus" / "splits" / "val.txt").write_text(split_text(val.indices[val.labels == 0].tolist()))
     cells = plan(own_root, ["bus/malignancy"])
-    first = list(run_cells(cells, tmp_path / "out"))
+    first = list(run(cells, tmp_path / "out"))
     assert first[0].record.training.chosen_by == "val_loss"
     assert first[0].record.training.val["auroc"] is None
-    assert [outcome.kept for outcome in run_cells(cells, tmp_path / "out")] == [True]
+    assert [outcome.kept for outcome in run(cells, tmp_path / "out")] == [True]
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(small_root, tmp_path, monkeypatch):
@@ -230,7 +234,7 @@ def test_a_cell_that_fails_does_not_stop_the_others(small_root, tmp_path, monkey
 
     monkeypatch.setattr(supervised, "train", failing)
     cells = plan(small_root)
-    outcomes = list(run_cells(cells, tmp_path))
+    outcomes = list(run(cells, tmp_path))
     assert [(outcome.cell, str(outcome.error)) for outcome in outcomes] == [
         (cells[0], "it diverged"),
         (cells[1], "None"),
@@ -243,7 +247,7 @@ def test_a_cell_that_fails_does_not_stop_the_others(small_root, tmp_path, monkey
 def test_a_split_without_samples_is_told_before_anything_is_trained(own_root, tmp_path, split, trained):
     (own_root / "bus" / "splits" / f"{split}.txt").write_text("")
     with pytest.raises(MedimetaError) as caught:
-        list(run_cells(plan(own_root, ["pbc", "bus", "bus/malignancy"]), tmp_path / "out"))
+        list(run(plan(own_root, ["pbc", "bus", "bus/malignancy"]), tmp_path / "out"))
     for task in TASKS:
         assert f"bus/{'malignancy' if '/' in task else 'case category'}: the {split} split has no samples" in str(
             caught.value
@@ -258,14 +262,14 @@ def test_a_split_of_one_class_is_told_before_anything_is_trained(own_root, tmp_p
     part = mm.load("bus/malignancy", own_root, split)
     (own_root / "bus" / "splits" / f"{split}.txt").write_text(split_text(part.indices[part.labels == 0].tolist()))
     with pytest.raises(MedimetaError, match=f"bus/malignancy: the {split} split has one class alone"):
-        list(run_cells(plan(own_root, ["pbc", "bus/malignancy"]), tmp_path / "out"))
+        list(run(plan(own_root, ["pbc", "bus/malignancy"]), tmp_path / "out"))
     assert trained == []
 
 
 def test_weights_that_no_cell_can_have_are_told_before_anything_is_trained(small_root, tmp_path, trained):
     (tmp_path / "w.pt").write_bytes(b"no weights")
     with pytest.raises(WeightsError, match=r"w\.pt: is neither"):
-        list(run_cells(plan(small_root, weights=tmp_path / "w.pt"), tmp_path / "out"))
+        list(run(plan(small_root, weights=tmp_path / "w.pt"), tmp_path / "out"))
     assert trained == []
 
 
@@ -273,13 +277,13 @@ def test_a_file_of_weights_is_used(small_root, tmp_path):
     import timm
 
     torch.save(timm.create_model(BACKBONE, pretrained=False, num_classes=3).state_dict(), tmp_path / "w.pt")
-    (outcome,) = run_cells(plan(small_root, ["bus/malignancy"], weights=tmp_path / "w.pt"), tmp_path / "out")
+    (outcome,) = run(plan(small_root, ["bus/malignancy"], weights=tmp_path / "w.pt"), tmp_path / "out")
     assert outcome.record.weights.startswith("sha256:")
-    assert [each.kept for each in run_cells([outcome.cell], tmp_path / "out")] == [True]
+    assert [each.kept for each in run([outcome.cell], tmp_path / "out")] == [True]
 
 
 def test_the_same_cell_gives_the_same_figures(small_root, tmp_path, first_run):
-    (again,) = run_cells(plan(small_root, ["bus/malignancy"]), tmp_path)
+    (again,) = run(plan(small_root, ["bus/malignancy"]), tmp_path)
     assert again.record.test == first_run[0][1].record.test
 
 
@@ -299,7 +303,7 @@ class Notes:
 def test_who_watches_is_told_each_epoch_of_each_cell_that_is_trained(small_root, out):
     cells = [*plan(small_root, ["bus"]), *plan(small_root, ["bus/malignancy"], max_epochs=2)]
     notes = Notes()
-    list(run_cells(cells, out, watcher=notes))
+    list(run(cells, out, watcher=notes))
     task = "bus/malignancy"
     assert notes.lines == [(task, "started"), (task, 1, 2), (task, 2, 2)]
 
@@ -354,7 +358,7 @@ def odd_cells(root, notes, seeds):
 def test_cells_that_fail_leave_a_note_of_why_and_are_tried_again_next_time(small_root, tmp_path):
     cells, known = odd_cells(small_root, tmp_path / "notes", [0, 1, 2])
     out = tmp_path / "out"
-    outcomes = list(run_cells(cells, out, Running(retries=1), known=known))
+    outcomes = list(run(cells, out, Running(retries=1), known=known))
     assert [(each.cell.config.seed, str(each.error)) for each in outcomes] == [
         (0, "None"),
         (1, "[red] it diverged"),
@@ -365,7 +369,7 @@ def test_cells_that_fail_leave_a_note_of_why_and_are_tried_again_next_time(small
     assert [note["attempts"] for note in notes] == [1, 2]
     assert notes[0]["traceback"] is None
     assert "in run" in notes[1]["traceback"]
-    assert [each.kept for each in run_cells(cells, out, known=known)] == [True, False, False]
+    assert [each.kept for each in run(cells, out, known=known)] == [True, False, False]
 
 
 def test_a_cell_that_goes_well_at_last_leaves_no_note(small_root, tmp_path):
@@ -373,21 +377,19 @@ def test_a_cell_that_goes_well_at_last_leaves_no_note(small_root, tmp_path):
     note = tmp_path / f"{cells[0].name}.failed.json"
     note.parent.mkdir(parents=True)
     note.write_text("{}")
-    list(run_cells(cells, tmp_path, known=known))
+    list(run(cells, tmp_path, known=known))
     assert not note.exists()
 
 
 def test_a_worker_that_dies_fails_its_cell_alone_and_is_tried_again(small_root, tmp_path):
     """Cells run side by side, each in a process that dies alone; they share the processors."""
     cells, known = odd_cells(small_root, tmp_path / "notes", [0, 1, 3, 4])
-    outcomes = {
-        each.cell.config.seed: each for each in run_cells(cells, tmp_path / "out", Running(jobs=2), known=known)
-    }
+    outcomes = {each.cell.config.seed: each for each in run(cells, tmp_path / "out", Running(jobs=2), known=known)}
     assert {seed for seed, each in outcomes.items() if each.record} == {0, 4}
     assert str(outcomes[1].error) == "[red] it diverged"
     assert str(outcomes[3].error) == "its process was ended by SIGKILL (out of memory?)."
     assert outcomes[0].record.test["threads"] == max(1, usable_processors() // 2)
-    again = list(run_cells(cells, tmp_path / "out", Running(jobs=2), known=known))
+    again = list(run(cells, tmp_path / "out", Running(jobs=2), known=known))
     assert {each.cell.config.seed: each.kept for each in again} == {0: True, 1: False, 3: False, 4: True}
     assert next(each for each in again if each.cell.config.seed == 3).record
 

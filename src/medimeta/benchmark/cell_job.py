@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
 from medimeta.benchmark.cell import Cell
 from medimeta.benchmark.job import Told
 from medimeta.benchmark.memory import forget_peak, peak_megabytes
 from medimeta.benchmark.methods import Method, Surroundings
-from medimeta.benchmark.record import Record, package, versions
+from medimeta.benchmark.record import Record, SomePredictions
 from medimeta.catalogue.schema import SPLITS
 from medimeta.learning.device import Devices, device_name
 from medimeta.learning.model_card import describe_model
+from medimeta.learning.provenance import package, versions
 from medimeta.learning.saved_model import save_model
 
 
@@ -29,14 +28,14 @@ class Finished:
     ----------
     record : Record
         Its record.
-    predictions : mapping of str to ndarray
-        Labels and scores.
+    predictions : mapping
+        Labels and scores, as `Result` has them.
     model : mapping of str to bytes
         The files of the saved model; none where it is not kept.
     """
 
     record: Record
-    predictions: Mapping[str, npt.NDArray[Any]]
+    predictions: SomePredictions
     model: Mapping[str, bytes] = field(default_factory=dict)
 
 

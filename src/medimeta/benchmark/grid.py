@@ -42,7 +42,8 @@ class Grid:
     seeds : tuple of int
         One run each.
     training, few_shot, pretraining : mapping
-        Settings other than the protocol's: fields of `TrainConfig`, `FewShotConfig` and `PretrainConfig`.
+        Settings other than the protocol's: fields of `TrainConfig`, `FewShotConfig` and `PretrainConfig`; the latter
+        also has ``datasets`` to choose from.
 
     Raises
     ------
@@ -93,7 +94,7 @@ SET_BY_AXES = {
         "shots": "shots",
         "seed": "seeds",
     },
-    "pretraining": {"method": "weights", "backbone": "backbones", "weights": "weights"},
+    "pretraining": {"method": "weights", "backbone": "backbones"},
 }
 
 

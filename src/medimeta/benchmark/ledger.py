@@ -13,8 +13,9 @@ from medimeta._interrupts import held_back
 from medimeta.benchmark.cell import Cell
 from medimeta.benchmark.cell_job import Finished, checkpoints
 from medimeta.benchmark.job import Failure
-from medimeta.benchmark.record import Record, package, read_record, versions, write_record
+from medimeta.benchmark.record import Record, read_record, write_record
 from medimeta.errors import RootNotWritableError
+from medimeta.learning.provenance import package, versions
 
 
 class Ledger:

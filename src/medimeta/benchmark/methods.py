@@ -13,11 +13,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy.typing as npt
-
 from medimeta.benchmark.cell import Cell, Config
 from medimeta.benchmark.grid import Grid
-from medimeta.benchmark.record import Training
+from medimeta.benchmark.record import SomePredictions, Training
 from medimeta.learning.device import Devices
 from medimeta.learning.model import TaskModel
 
@@ -78,8 +76,8 @@ class Result:
     test : mapping
         Figures on the test data, ready for JSON, with ``auroc`` (a fraction, or None) and ``auroc_interval`` (low and
         high, or None); of few-shot methods also ``shots``.
-    predictions : mapping of str to ndarray
-        Labels and scores by which `test` can be computed again.
+    predictions : mapping of str to Predictions, or to ndarray
+        Labels and scores by which `test` can be computed again: by split, or any arrays by name.
     seconds, images_per_second : float
         How long it took, and how fast it was.
     training : Training, optional
@@ -89,7 +87,7 @@ class Result:
     """
 
     test: Mapping[str, Any]
-    predictions: Mapping[str, npt.NDArray[Any]]
+    predictions: SomePredictions
     seconds: float
     images_per_second: float
     training: Training | None = None
@@ -137,7 +135,8 @@ class Method(Protocol):
 
 def methods() -> dict[str, Method]:
     """Return every method by name: supervised, the few-shot methods, and those of installed packages."""
+    from medimeta.benchmark.few_shot import few_shot_methods
     from medimeta.benchmark.supervised import Supervised
 
-    ours: dict[str, Method] = {"supervised": Supervised()}
+    ours: dict[str, Method] = {"supervised": Supervised(), **few_shot_methods()}
     return {point.name: point.load() for point in entry_points(group=ENTRY_POINTS)} | ours

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from medimeta.benchmark.cell import Cell
 from medimeta.benchmark.grid import ALL, BUILT, Grid
 from medimeta.benchmark.methods import Choice, Method, methods
 from medimeta.benchmark.origins import Origin, origin
+from medimeta.benchmark.pretraining import Pretraining, plan_pretraining
 from medimeta.catalogue.catalogue import default_catalogue
 from medimeta.catalogue.schema import TaskCard
 from medimeta.errors import DatasetNotFoundError, MedimetaError, UsageError, problems_error, unknown_name
@@ -27,15 +28,18 @@ class Plan:
     ----------
     cells : tuple of Cell
         In the order of the grid: by task, backbone, weights, method, shots and seed.
-    missing : tuple of DatasetNotFoundError
-        One for each task whose dataset is not under the root.
+    missing : tuple of MedimetaError
+        One for each task whose dataset is not under the root, and what cannot be pre-trained for want of others.
+    pretraining : mapping of str to Pretraining
+        What must be pre-trained for a cell, by the cell's name.
     """
 
     cells: tuple[Cell, ...]
-    missing: tuple[DatasetNotFoundError, ...] = ()
+    missing: tuple[MedimetaError, ...] = ()
+    pretraining: Mapping[str, Pretraining] = field(default_factory=dict)
 
     def raise_for_missing(self) -> None:
-        """Raise DatasetNotFoundError where a dataset is missing; it names all of them."""
+        """Raise an error where a dataset is missing; it names all of them."""
         if self.missing:
             raise together(self.missing, "Build what is missing, or name what there is, as by: --datasets built")
 
@@ -59,7 +63,7 @@ def plan_grid(grid: Grid, root: Path, known: Mapping[str, Method] | None = None)
     """
     known = methods() if known is None else known
     errors: list[MedimetaError] = []
-    missing: list[DatasetNotFoundError] = []
+    missing: list[MedimetaError] = []
     tasks: list[tuple[StoredDataset, TaskCard]] = []
     opened: dict[Path, StoredDataset] = {}
     for name in _named(grid, root):
@@ -92,7 +96,14 @@ def plan_grid(grid: Grid, root: Path, known: Mapping[str, Method] | None = None)
         for choice in own
         if choice.backbone == backbone
     ]
-    return Plan(tuple({cell.name: cell for cell in cells}.values()), tuple(missing))
+    cells = list({cell.name: cell for cell in cells}.values())
+    try:
+        pretraining = plan_pretraining([cell for cell in cells if cell.origin.pending], grid)
+    except MedimetaError as error:
+        if not missing:
+            raise
+        return Plan(tuple(cells), (*missing, error))
+    return Plan(tuple(cells), tuple(missing), pretraining)
 
 
 def check_cells(cells: Sequence[Cell], known: Mapping[str, Method]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,9 @@ from medimeta.benchmark.grid import Grid, grid_from, read_fields
 from medimeta.benchmark.job import Failure
 from medimeta.benchmark.ledger import Ledger
 from medimeta.benchmark.methods import Method, Step, methods
-from medimeta.benchmark.plan import check_cells, plan_grid
+from medimeta.benchmark.origins import from_file
+from medimeta.benchmark.plan import Plan, check_cells, plan_grid
+from medimeta.benchmark.pretraining import PretrainJob, started
 from medimeta.benchmark.record import Record
 from medimeta.benchmark.workers import Here, Processes, Workers
 from medimeta.errors import UsageError
@@ -23,30 +25,57 @@ from medimeta.learning.device import Devices, check_devices
 from medimeta.store.layout import default_root
 
 
+class Named(Protocol):
+    """What is told of: a cell, or a pre-training."""
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+
+    @property
+    def name(self) -> str:
+        """Its place below the output folder: its own."""
+
+
 class Watcher(Protocol):
-    """Who is told how the cells go."""
+    """Who is told how it goes."""
 
-    def started(self, cell: Cell) -> None:
-        """Take note that a cell begins."""
+    def started(self, what: Named) -> None:
+        """Take note that a cell or a pre-training begins."""
 
-    def stepped(self, cell: Cell, step: Step) -> None:
-        """Take note of a step of a cell."""
+    def stepped(self, what: Named, step: Step) -> None:
+        """Take note of a step of it."""
 
 
 class Unwatched:
     """Tells nobody."""
 
-    def started(self, cell: Cell) -> None:
+    def started(self, what: Named) -> None:
         """Do nothing."""
 
-    def stepped(self, cell: Cell, step: Step) -> None:
+    def stepped(self, what: Named, step: Step) -> None:
         """Do nothing."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a cell: its record, or the failure that ended it."""
+    """What became of a cell: its record, or the failure that ended it.
 
+    Attributes
+    ----------
+    place : int
+        Place of the cell in what was to be run.
+    cell : Cell
+        The cell, with the weights that were pre-trained for it.
+    record : Record or None
+        Its record.
+    error : Failure, optional
+        Why it has none.
+    kept : bool
+        Whether it was finished before.
+    """
+
+    place: int
     cell: Cell
     record: Record | None
     error: Failure | None = None
@@ -140,25 +169,23 @@ def run_benchmark(
     every = {**methods(), **(known or {})}
     plan = plan_grid(grid, default_root(root), every)
     plan.raise_for_missing()
-    done = {
-        outcome.cell.name: outcome
-        for outcome in run_cells(plan.cells, Path(out), Running(**running), known=every, watcher=watcher)
-    }
-    return list(done.values())
+    outcomes = run_cells(plan, Path(out), Running(**running), known=every, watcher=watcher)
+    return sorted(outcomes, key=lambda outcome: outcome.place)
 
 
 def run_cells(
-    cells: Sequence[Cell],
+    plan: Plan,
     out: Path,
     running: Running | None = None,
     *,
     known: Mapping[str, Method] | None = None,
     watcher: Watcher | None = None,
 ) -> Iterator[Outcome]:
-    """Run cells, and yield what became of each, as it ends.
+    """Run the cells of a plan, and yield what became of each, as it ends.
 
-    A cell whose record is there, for the same settings and the same data, is kept and not run again. A cell that fails
-    does not stop the others; why it failed is written beside where its record would be.
+    A cell whose record is there, for the same settings and the same data, is kept and not run again. Weights that cells
+    start from are pre-trained first. A cell that fails does not stop the others; why it failed is written beside where
+    its record would be.
 
     Raises
     ------
@@ -167,45 +194,89 @@ def run_cells(
     RootNotWritableError
         The output folder cannot be written.
     """
-    running = running or Running()
-    known = methods() if known is None else known
-    ledger = Ledger(out)
-    left = []
-    for cell in cells:
-        record = ledger.finished(cell)
-        if record is None:
-            left.append(cell)
-        else:
-            yield Outcome(cell, record, kept=True)
-    check_cells(left, known)
-    if not left:
-        return
-    with running.workers() as workers:
-        for tries in range(1, running.retries + 2):
-            again = []
-            jobs = [CellJob(cell, known[cell.method], ledger.out, running.devices, running.models) for cell in left]
-            for place, result in workers.run(jobs, _ByPlace(left, watcher or Unwatched())):
-                cell = left[place]
+    run = _Run(plan, Ledger(out), running or Running(), known or methods(), watcher or Unwatched())
+    cells = [started(cell, plan.pretraining, run.ledger.out) for cell in plan.cells]
+    places = dict(enumerate(cells))
+    left = yield from run.kept(places)
+    check_cells(list(left.values()), run.known)
+    if left:
+        with run.running.workers() as workers:
+            left = yield from run.pretrained(left, workers)
+            yield from run.ended(left, workers)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the stages of a run share. Each takes the cells that are left, by place, and returns what is left then."""
+
+    plan: Plan
+    ledger: Ledger
+    running: Running
+    known: Mapping[str, Method]
+    watcher: Watcher
+
+    def kept(self, left: Mapping[int, Cell]) -> Generator[Outcome, None, dict[int, Cell]]:
+        """Keep what is finished."""
+        unfinished = {}
+        for place, cell in left.items():
+            record = None if cell.origin.pending else self.ledger.finished(cell)
+            if record is None:
+                unfinished[place] = cell
+            else:
+                yield Outcome(place, cell, record, kept=True)
+        return unfinished
+
+    def pretrained(self, left: Mapping[int, Cell], workers: Workers) -> Generator[Outcome, None, dict[int, Cell]]:
+        """Pre-train what cells start from."""
+        waiting = {place: self.plan.pretraining[cell.name] for place, cell in left.items() if cell.origin.pending}
+        stages = list({stage.name: stage for stage in waiting.values()}.values())
+        if not stages:
+            return dict(left)
+        jobs = [PretrainJob(stage, self.ledger.out, self.running.devices) for stage in stages]
+        made: dict[str, Any] = {}
+        for place, result in workers.run(jobs, _ByPlace(stages, self.watcher)):
+            made[stages[place].name] = result
+        ready = {}
+        for place, cell in left.items():
+            result = made[waiting[place].name] if place in waiting else None
+            if isinstance(result, Failure):
+                failure = replace(result, message=f"its pre-training failed: {result.message}")
+                self.ledger.note(cell, failure, 1)
+                yield Outcome(place, cell, None, failure)
+            else:
+                ready[place] = cell if result is None else cell.started_from(from_file(result, cell.origin.name))
+        return (yield from self.kept(ready))
+
+    def ended(self, left: Mapping[int, Cell], workers: Workers) -> Iterator[Outcome]:
+        """Run cells, and again what crashed, as often as is asked for."""
+        for tries in range(1, self.running.retries + 2):
+            again = {}
+            places, cells = list(left), list(left.values())
+            for number, result in workers.run(list(map(self._job, cells)), _ByPlace(cells, self.watcher)):
+                place, cell = places[number], cells[number]
                 if not isinstance(result, Failure):
-                    yield Outcome(cell, ledger.keep(cell, result))
+                    yield Outcome(place, cell, self.ledger.keep(cell, result))
                     continue
-                ledger.note(cell, result, tries)
-                if result.crash and tries <= running.retries:
-                    again.append(cell)
+                self.ledger.note(cell, result, tries)
+                if result.crash and tries <= self.running.retries:
+                    again[place] = cell
                 else:
-                    yield Outcome(cell, None, result)
+                    yield Outcome(place, cell, None, result)
             left = again
+
+    def _job(self, cell: Cell) -> CellJob:
+        return CellJob(cell, self.known[cell.method], self.ledger.out, self.running.devices, self.running.models)
 
 
 @dataclass(frozen=True)
 class _ByPlace:
-    """Tells of cells who is told of places."""
+    """Tells of what is run who is told of places."""
 
-    cells: Sequence[Cell]
+    run: Sequence[Named]
     watcher: Watcher
 
     def started(self, place: int) -> None:
-        self.watcher.started(self.cells[place])
+        self.watcher.started(self.run[place])
 
     def stepped(self, place: int, step: Step) -> None:
-        self.watcher.stepped(self.cells[place], step)
+        self.watcher.stepped(self.run[place], step)

@@ -17,6 +17,7 @@ from medimeta.catalogue.schema import TaskCard
 from medimeta.errors import MedimetaError, UsageError, problems_error, unknown_name
 from medimeta.learning.config import TrainConfig
 from medimeta.learning.metrics import evaluate, macro_auroc
+from medimeta.learning.predictions.predictions import Predictions
 from medimeta.learning.train import predict, train
 from medimeta.loading.dataset import TaskDataset
 
@@ -67,18 +68,17 @@ class Supervised:
             devices=surroundings.devices,
             epoch_done=epoch_done,
         )
-        predictions: dict[str, Any] = {}
-        scores = {}
+        data = cell.stored.fingerprint()
+        predictions, figures = {}, {}
         for split in ("val", "test"):
-            labels, values = parts[split].labels, predict(trained.model, parts[split], config)
-            scores[split] = evaluate(cell.task, labels, values, seed=config.seed).as_dict()  # type: ignore[arg-type]
-            predictions |= {
-                f"{split}_indices": parts[split].indices,
-                f"{split}_labels": labels,
-                f"{split}_scores": values,
-            }
+            part = parts[split]
+            labels: Any = part.labels
+            scores = predict(trained.model, part, config)
+            subjects = part.subjects()
+            predictions[split] = Predictions(cell.task.id, split, data, part.indices, labels, scores, subjects)
+            figures[split] = evaluate(cell.task, labels, scores, groups=subjects, seed=config.seed).as_dict()
         return Result(
-            test=scores["test"],
+            test=figures["test"],
             predictions=predictions,
             seconds=trained.seconds,
             images_per_second=trained.images_per_second,
@@ -87,7 +87,7 @@ class Supervised:
                 best_epoch=trained.best_epoch,
                 epochs=trained.epochs,
                 history=tuple(trained.history),
-                val=scores["val"],
+                val=figures["val"],
             ),
             model=trained.model,
         )

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from medimeta._version import __version__
-from medimeta.cli import benchmark, build, demo, episodes, list_datasets, new, report, show, stats, train, verify
+from medimeta.cli import (
+    benchmark,
+    build,
+    demo,
+    episodes,
+    evaluate,
+    list_datasets,
+    new,
+    report,
+    show,
+    stats,
+    train,
+    verify,
+)
 
 app = typer.Typer(
     name="medimeta",
@@ -42,6 +55,9 @@ app.command("verify", epilog="Example: medimeta verify bus --deep")(verify.comma
 app.command("stats", epilog="Example: medimeta stats 'bus/malignancy' --split train --json")(stats.command)
 app.command("train", epilog="Example: medimeta train 'bus/case category' --backbone resnet18 --seeds 0,1,2")(
     train.command
+)
+app.command("evaluate", epilog="Example: medimeta evaluate predictions.csv --task 'bus/malignancy' --root data")(
+    evaluate.command
 )
 app.command("benchmark", epilog="Example: medimeta benchmark --datasets bus,pbc --backbone resnet18,resnet50")(
     benchmark.command

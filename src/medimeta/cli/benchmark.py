@@ -102,7 +102,7 @@ def command(
     if dry_run:
         return list_cells(plan, out, json=json)
     plan.raise_for_missing()
-    return run_grid(plan.cells, out, running, json=json)
+    return run_grid(plan, out, running, json=json)
 
 
 def _given(files: Sequence[Path], preset: str | None) -> tuple[str, dict[str, Any]]:

@@ -73,7 +73,7 @@ def command(
         weights=("none",),
         training={"max_epochs": max_epochs, "batch_size": BATCH_SIZE},
     )
-    code = run_grid(plan_grid(grid, root).cells, runs, Running(models=False), json=False)
+    code = run_grid(plan_grid(grid, root), runs, Running(), json=False)
     if source is None:
         typer.echo("These images are synthetic: the figures show that the path works, and say nothing about patients.")
     typer.echo(f"Datasets lie in {root}. {_next(names[0])}")

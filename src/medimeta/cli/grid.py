@@ -13,32 +13,29 @@ from medimeta.cli.console import console, print_json
 from medimeta.cli.progress import GridProgress
 
 if TYPE_CHECKING:
-    from medimeta.benchmark.cell import Cell
     from medimeta.benchmark.plan import Plan
     from medimeta.benchmark.record import Record
     from medimeta.benchmark.run import Outcome, Running
 
 
-def run_grid(cells: Sequence[Cell], out: Path, running: Running, *, json: bool) -> int:
-    """Run the cells and report; returns the exit code."""
+def run_grid(plan: Plan, out: Path, running: Running, *, json: bool) -> int:
+    """Run the cells of a plan and report; returns the exit code."""
     from medimeta.benchmark.run import run_cells
 
-    outcomes: dict[Cell, Outcome] = {}
-    with GridProgress(cells) as progress:
-        for outcome in run_cells(cells, out, running, watcher=progress):
-            outcomes[outcome.cell] = outcome
+    outcomes: list[Outcome] = []
+    with GridProgress(len(plan.cells)) as progress:
+        for outcome in run_cells(plan, out, running, watcher=progress):
+            outcomes.append(outcome)
             progress.ended(outcome)
-    ended = list(outcomes.values())
-    failed = [outcome for outcome in ended if outcome.record is None]
-    # In the order of the grid, whichever ended first: so the table is the same for any number of jobs.
-    places = {cell.name: place for place, cell in enumerate(cells)}
-    ended.sort(key=lambda outcome: places[outcome.cell.name])
-    _report([outcome.record for outcome in ended if outcome.record is not None], out, json=json)
+    # In the order of the grid, whichever ended first: so what is printed is the same for any number of jobs.
+    outcomes.sort(key=lambda outcome: outcome.place)
+    _report([outcome.record for outcome in outcomes if outcome.record is not None], out, json=json)
+    failed = [outcome for outcome in outcomes if outcome.record is None]
     for outcome in failed:
         typer.echo(f"failed: {outcome.cell.title}: {outcome.error}", err=True)
     if failed:
         typer.echo(
-            f"{len(failed)} of {len(cells)} cells failed; why is in {out}/**/*.failed.json. The same command tries "
+            f"{len(failed)} of {len(plan.cells)} cells failed; *.failed.json in {out} says why. The same command tries "
             f"them again.",
             err=True,
         )
@@ -65,14 +62,20 @@ def list_cells(plan: Plan, out: Path, *, json: bool) -> int:
     from medimeta.benchmark.ledger import state
     from medimeta.benchmark.methods import methods
     from medimeta.benchmark.plan import problems_of
+    from medimeta.benchmark.pretraining import started
 
-    states = [(cell, *state(cell, out)) for cell in plan.cells]
+    cells = [started(cell, plan.pretraining, out) for cell in plan.cells]
+    states = [(cell, *(("to do", "") if cell.origin.pending else state(cell, out))) for cell in cells]
+    stages = {stage.name: stage for stage in plan.pretraining.values() if stage.made(out) is None}.values()
     missing = [str(error) for error in plan.missing]
     problems = problems_of([cell for cell, word, _ in states if word != "finished"], methods())
     if json:
-        cells = [{"cell": cell.title, "record": f"{cell.name}.json", "state": word} for cell, word, _ in states]
-        print_json({"cells": cells, "missing": missing, "problems": problems})
+        listed = [{"cell": cell.title, "record": f"{cell.name}.json", "state": word} for cell, word, _ in states]
+        first = [stage.title for stage in stages]
+        print_json({"cells": listed, "pretraining": first, "missing": missing, "problems": problems})
         return PROBLEMS if missing or problems else DONE
+    for stage in stages:
+        typer.echo(f"{'first':>12}  {stage.title}")
     for cell, word, why in states:
         typer.echo(f"{word:>12}  {cell.title}" + (f" ({why})" if why else ""))
     counts = {word: [each for _, each, _ in states].count(word) for word in ("finished", "failed", "begun", "to do")}

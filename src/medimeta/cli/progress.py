@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -20,9 +19,8 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from medimeta.benchmark.cell import Cell
     from medimeta.benchmark.methods import Step
-    from medimeta.benchmark.run import Outcome
+    from medimeta.benchmark.run import Named, Outcome
 
 
 class GridProgress:
@@ -30,14 +28,14 @@ class GridProgress:
 
     Parameters
     ----------
-    cells : sequence of Cell
-        All of the grid, in order.
+    count : int
+        How many cells there are.
     screen : Console, optional
         Where; standard error without it.
     """
 
-    def __init__(self, cells: Sequence[Cell], screen: Console | None = None) -> None:
-        self._places = {cell.name: place for place, cell in enumerate(cells, 1)}
+    def __init__(self, count: int, screen: Console | None = None) -> None:
+        self._count = count
         self._screen = screen or Console(stderr=True, highlight=False, markup=False)
         # Names are shown as they are: markup would take what stands in brackets for a colour.
         text = TextColumn("{task.description}", markup=False)
@@ -45,7 +43,7 @@ class GridProgress:
         shown = self._screen.is_terminal
         self._bars = Progress(*columns, TimeRemainingColumn(), console=self._screen, transient=True, disable=not shown)
         self._lines: dict[str, TaskID] = {}
-        self._all = self._bars.add_task("all cells", total=len(cells))
+        self._all = self._bars.add_task("all cells", total=count)
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -56,25 +54,27 @@ class GridProgress:
     ) -> None:
         self._bars.stop()
 
-    def started(self, cell: Cell) -> None:
-        """Show that a cell begins."""
-        self._forget(cell)  # where it is tried again
-        self._lines[cell.name] = self._bars.add_task(cell.title, total=None)
+    def started(self, what: Named) -> None:
+        """Show that a cell or a pre-training begins."""
+        self._forget(what)  # where it is tried again
+        self._lines[what.name] = self._bars.add_task(what.title, total=None)
 
-    def stepped(self, cell: Cell, step: Step) -> None:
-        """Show a step of a cell."""
-        if self._screen.is_terminal and cell.name in self._lines:
-            text = f"{cell.title}: {step.text}"
-            self._bars.update(self._lines[cell.name], description=text, completed=step.done, total=step.total)
+    def stepped(self, what: Named, step: Step) -> None:
+        """Show a step of it."""
+        if self._screen.is_terminal and what.name in self._lines:
+            text = f"{what.title}: {step.text}"
+            self._bars.update(self._lines[what.name], description=text, completed=step.done, total=step.total)
+            if step.done == step.total:  # of a pre-training nobody says that it has ended
+                self._forget(what)
         else:
-            self._say(f"{cell.title}: {step.text}")
+            self._say(f"{what.title}: {step.text}")
 
     def ended(self, outcome: Outcome) -> None:
         """Say what became of a cell."""
         cell = outcome.cell
         self._forget(cell)
         self._bars.advance(self._all)
-        name = f"[{self._places.get(cell.name, '?')}/{len(self._places)}] {cell.title}"
+        name = f"[{outcome.place + 1}/{self._count}] {cell.title}"
         record = outcome.record
         if record is None:
             self._say(f"{name}: failed: {outcome.error}")
@@ -84,8 +84,8 @@ class GridProgress:
             epochs = f"{record.training.epochs} epochs, " if record.training else ""
             self._say(f"{name}: {epochs}{record.seconds:.0f} s, {record.images_per_second:.0f} images/s")
 
-    def _forget(self, cell: Cell) -> None:
-        line = self._lines.pop(cell.name, None)
+    def _forget(self, what: Named) -> None:
+        line = self._lines.pop(what.name, None)
         if line is not None:
             self._bars.remove_task(line)
 

@@ -42,4 +42,4 @@ def command(
     )
     plan = plan_grid(grid, default_root(root))
     plan.raise_for_missing()
-    return run_grid(plan.cells, out, running, json=json)
+    return run_grid(plan, out, running, json=json)
