@@ -72,6 +72,18 @@ def numbers(values: Sequence[str] | None, default: Sequence[int]) -> list[int]:
         raise typer.BadParameter(f"expected whole numbers, got {', '.join(values or ())}") from None
 
 
+def origin(weights: Path | None, *, pretrained: bool) -> str:
+    """Return where a backbone starts from, as a grid has it."""
+    if weights is not None:
+        return str(weights)
+    return "imagenet" if pretrained else "none"
+
+
+def training(max_epochs: int, batch_size: int | None) -> dict[str, int]:
+    """Return the settings of training that were given."""
+    return {"max_epochs": max_epochs} | ({} if batch_size is None else {"batch_size": batch_size})
+
+
 def device_count(value: str) -> int | Literal["auto"]:
     """Return the number of devices, or ``"auto"``.
 
