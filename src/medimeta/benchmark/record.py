@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,10 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medimeta._files import write_whole
-from medimeta._version import __version__
+from medimeta.learning.provenance import package as package
+from medimeta.learning.provenance import versions as versions
 
 FORMAT_VERSION = 2  # 2: a method, few-shot results, how it was trained apart from what was tested
-LIBRARIES = ("torch", "timm", "lightning", "numpy")
 
 
 class Training(BaseModel):
@@ -120,16 +118,6 @@ class Record(BaseModel):
         """Labelled images per class of an episode; None for a supervised run."""
         value = self.test.get("shots")
         return None if value is None else int(value)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what computed the figures."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
-
-
-def package() -> str:
-    """Return this package's name and version."""
-    return f"medimeta {__version__}"
 
 
 def write_record(path: Path, record: Record, predictions: Mapping[str, npt.NDArray[Any]]) -> None:

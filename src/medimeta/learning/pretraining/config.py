@@ -6,10 +6,10 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
-from medimeta.errors import UsageError, problems_error
+from medimeta.errors import UsageError, problems_error, unknown_name
 from medimeta.learning.augment import Augmentation
 from medimeta.learning.config import PRECISIONS
 from medimeta.learning.maml import BatchNorm, InnerLoop, Order
@@ -121,10 +121,15 @@ class PretrainConfig:
             if value not in known
         ]
         rates = {"learning_rate": self.learning_rate, "inner_learning_rate": self.inner_learning_rate}
-        rates |= {f"task_weights of {name}": value for name, value in self.task_weights.items()}
+        if isinstance(self.task_weights, Mapping):
+            rates |= {f"task_weights of {name}": value for name, value in self.task_weights.items()}
+        else:
+            problems.append(f"task_weights must be a mapping of tasks to numbers, got {self.task_weights!r}")
         problems += [
             f"{name} must be positive, got {value!r}" for name, value in rates.items() if not _positive(value)
         ]
+        if not isinstance(self.augmentation, Augmentation):
+            problems.append(f"augmentation must be a mapping of its settings, got {self.augmentation!r}")
         problems += self._shots_problems()
         if problems:
             raise problems_error(UsageError, "the settings of pre-training are not usable:", problems)
@@ -146,9 +151,36 @@ class PretrainConfig:
         """MAML's inner loop."""
         return InnerLoop(self.inner_steps, self.inner_learning_rate, self.order)
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Make a config of plain values, as a YAML file has them.
+
+        Raises
+        ------
+        UsageError
+            There are no such settings, all of them named; or see the class.
+
+        Examples
+        --------
+        >>> PretrainConfig.of({"method": "maml", "shots": [1, 5], "augmentation": {"rotation": 0}}).most_shots
+        5
+        """
+        settings = dict(settings)
+        known = [each.name for each in fields(cls)]
+        problems = [str(unknown_name("setting", str(name), known)) for name in settings if name not in known]
+        varied = settings.get("augmentation")
+        if isinstance(varied, Mapping):
+            known = [each.name for each in fields(Augmentation)]
+            strange = [str(name) for name in varied if name not in known]
+            problems += [str(unknown_name("setting of augmentation", name, known)) for name in strange]
+            settings["augmentation"] = Augmentation() if strange else Augmentation(**varied)
+        if problems:
+            raise problems_error(UsageError, "the settings of pre-training are not usable:", problems)
+        return cls(**settings)
+
     def changed(self, **settings: Any) -> Self:
         """Return a copy with other settings."""
-        return replace(self, **settings)
+        return type(self).of({**{each.name: getattr(self, each.name) for each in fields(self)}, **settings})
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

@@ -54,6 +54,11 @@ class PretrainModule(lightning.LightningModule):
         self.by_task: dict[str, float] = {}
         self._found: list[Found] = []
 
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The classes of each task that are learned."""
+        return {task.id: task.classes for task in self.sources.tasks}
+
     def on_train_epoch_start(self) -> None:
         """Seed what draws inside of layers, such as dropout, so that a resumed epoch draws the same."""
         torch.manual_seed(int(np.random.SeedSequence((self.config.seed, self.current_epoch)).generate_state(1)[0]))
