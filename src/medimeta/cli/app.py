@@ -15,6 +15,7 @@ from medimeta.cli import (
     evaluate,
     list_datasets,
     new,
+    predict,
     pretrain,
     report,
     show,
@@ -62,6 +63,9 @@ app.command("evaluate", epilog="Example: medimeta evaluate predictions.csv --tas
 )
 app.command("pretrain", epilog="Example: medimeta pretrain --target oct --method maml --order 2 --shots 1-10")(
     pretrain.command
+)
+app.command("predict", epilog="Example: medimeta predict runs/model 'bus/malignancy' --split test --out scores.npz")(
+    predict.command
 )
 app.command("benchmark", epilog="Example: medimeta benchmark --datasets bus,pbc --backbone resnet18,resnet50")(
     benchmark.command
