@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ def pretrain(
     weights: Path | None = None,
     devices: Devices = "auto",
     nodes: int = 1,
-    folder: Path | None = None,
+    folder: str | os.PathLike[str] | None = None,
     epoch_done: EpochDone | None = None,
 ) -> Pretrained:
     """Pre-train a backbone on several tasks of one dataset, or on tasks of many.
@@ -92,7 +93,7 @@ def pretrain(
         weights=weights,
         devices=devices,
         nodes=nodes,
-        folder=folder,
+        folder=None if folder is None else Path(folder),
         epoch_done=epoch_done,
     )
 
