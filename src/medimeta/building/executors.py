@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
-import multiprocessing.resource_tracker
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
@@ -14,10 +10,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from os import _exit
-from types import ModuleType
 from typing import Any, TypeVar
 
+from medimeta._children import begin_worker, has_forkserver, start_forkserver, start_method
+from medimeta._dask import connected
 from medimeta._interrupts import deliver_held, held_back, let_through
 from medimeta._optional import require
 from medimeta.errors import MedimetaError, UsageError
@@ -114,10 +110,9 @@ def open_workers(count: int, dask: str | None = None) -> Iterator[Workers]:
             "worker processes start by running the calling script again, and it asked for workers once more. "
             "Put the call of build() under: if __name__ == '__main__':"
         )
-    # Not fork: the caller may have threads (torch, a progress bar), and a forked child could inherit a held lock.
     prepare_workers(count)
-    context = multiprocessing.get_context("forkserver" if _has_forkserver() else "spawn")
-    with _Processes(count, mp_context=context, initializer=_start_worker) as executor:
+    context = multiprocessing.get_context(start_method())
+    with _Processes(count, mp_context=context, initializer=begin_worker) as executor:
         executor.submit(_nothing)  # so that workers start while tables are read
         try:
             yield Workers(executor, count, share_memory=True)
@@ -127,87 +122,17 @@ def open_workers(count: int, dask: str | None = None) -> Iterator[Workers]:
 
 def prepare_workers(count: int, dask: str | None = None) -> None:
     """Start what `open_workers` waits for, so that it imports its libraries while originals are looked for."""
-    if count > 1 and dask is None and _has_forkserver() and multiprocessing.parent_process() is None:
-        multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOADED))
-        _start_forkserver()
-
-
-def _has_forkserver() -> bool:
-    return "forkserver" in multiprocessing.get_all_start_methods()
-
-
-def _start_forkserver() -> None:
-    """Start the process that starts workers, so that neither it nor they take notice of Ctrl-C, from the first moment.
-
-    A worker that ended by it while it starts would break the pool, just as this process ends the pool by itself. They
-    inherit that the signal is held back; here it only comes later.
-    """
-    from multiprocessing.forkserver import ensure_running  # not on Windows
-
-    # Else it is started by the next call, which lets the signal through again.
-    multiprocessing.resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if count > 1 and dask is None and has_forkserver() and multiprocessing.parent_process() is None:
+        start_forkserver(PRELOADED)
 
 
 def _nothing() -> None:
     """Do nothing."""
 
 
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when it ends: a killed parent cannot tell its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-
-        def follow() -> None:
-            parent.join()
-            _exit(1)
-
-        threading.Thread(target=follow, daemon=True).start()
-
-
 @contextmanager
 def _dask_workers(address: str) -> Iterator[Workers]:
-    distributed = require("distributed")
-    try:  # before Dask starts threads, and waits, for an address that cannot be one
-        distributed.comm.resolve_address(address)
-    except (OSError, ValueError) as error:
-        raise _nobody_at(address, error) from error
-    with _quiet("distributed.client", "tornado.application"):
-        yield from _connected(distributed, address)
-
-
-def _nobody_at(address: str, error: Exception) -> UsageError:
-    return UsageError(f"--dask {address}: no Dask scheduler answers there ({error}). Check the address.")
-
-
-@contextmanager
-def _quiet(*loggers: str) -> Iterator[None]:
-    """Keep tracebacks off the screen that are logged when part of a cluster dies: errors of ours tell of it."""
-    before = {name: logging.getLogger(name).level for name in loggers}
-    try:
-        for name in loggers:
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-        yield
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
-
-
-def _connected(distributed: ModuleType, address: str) -> Iterator[Workers]:
-    try:
-        with let_through():
-            client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise _nobody_at(address, error) from error
-    try:
-        threads = sum(client.nthreads().values())
-        if not threads:
-            raise UsageError(f"--dask {address}: the scheduler has no workers yet. Start some: dask worker {address}")
+    with connected(address, CONNECT_SECONDS) as client:
 
         def check() -> None:
             try:
@@ -219,9 +144,8 @@ def _connected(distributed: ModuleType, address: str) -> Iterator[Workers]:
 
         # Images from streams go with their jobs, which Dask would advise against each time.
         with require("dask").config.set({"distributed.admin.large-graph-warning-threshold": f"{LARGE_JOB} B"}):
+            threads = sum(client.nthreads().values())
             yield Workers(client.get_executor(pure=False), threads, share_memory=False, check=check)
-    finally:
-        client.close()
 
 
 def _lost(what: str) -> MedimetaError:
