@@ -46,6 +46,34 @@ def small_root(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return root
 
 
+@pytest.fixture(scope="session")
+def saved_model(built_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Save a model of bus/malignancy that has learned nothing. Copy it before you change it."""
+    from medimeta.learning.backbones import make_backbone
+    from medimeta.learning.model import TaskModel
+    from medimeta.learning.model_card import describe_model
+    from medimeta.learning.saved_model import save_model
+    from medimeta.store.reader import open_dataset
+
+    backbone = "test_resnet.r160_in1k"
+    stored = open_dataset("bus", built_root)
+    made = make_backbone(backbone, pretrained=False)
+    model = TaskModel(made, stored.info.task("malignancy"), channels=1, size=stored.info.size, normalize="imagenet")
+    card = describe_model(
+        model,
+        [stored],
+        backbone=backbone,
+        starts_from="none",
+        config={"seed": 0},
+        config_sha256="0" * 64,
+        scores={},
+        package="medimeta",
+        versions={},
+        device="CPU",
+    )
+    return save_model(tmp_path_factory.mktemp("models") / "bus", model, card)
+
+
 @pytest.fixture
 def change_card(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Change fields of a dataset's card, for one test."""

@@ -19,8 +19,15 @@ if TYPE_CHECKING:
     from medimeta.catalogue.schema import TaskCard as TaskCard
     from medimeta.catalogue.schema import TaskTarget as TaskTarget
     from medimeta.errors import MedimetaError as MedimetaError
+    from medimeta.learning.fewshot.config import FewShotConfig as FewShotConfig
+    from medimeta.learning.fewshot.front import few_shot as few_shot
+    from medimeta.learning.fewshot.result import FewShotResult as FewShotResult
+    from medimeta.learning.fewshot.run import run_few_shot as run_few_shot
+    from medimeta.learning.metrics import Comparison as Comparison
     from medimeta.learning.metrics import Scores as Scores
+    from medimeta.learning.metrics import compare as compare
     from medimeta.learning.metrics import evaluate as evaluate
+    from medimeta.learning.saved_model import load_model as load_model
     from medimeta.loading.arrays import load_arrays as load_arrays
     from medimeta.loading.datamodule import DataModule as DataModule
     from medimeta.loading.dataset import TaskDataset as TaskDataset
@@ -40,10 +47,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ChannelStatistics": "medimeta.loading.statistics",
+    "Comparison": "medimeta.learning.metrics",
     "DataModule": "medimeta.loading.datamodule",
     "DatasetCard": "medimeta.catalogue.schema",
     "Episode": "medimeta.loading.episode",
     "Episodes": "medimeta.loading.episodes",
+    "FewShotConfig": "medimeta.learning.fewshot.config",
+    "FewShotResult": "medimeta.learning.fewshot.result",
     "MedimetaError": "medimeta.errors",
     "MixedBatches": "medimeta.loading.mixing",
     "Normalize": "medimeta.loading.normalize",
@@ -53,15 +63,19 @@ _HOMES = {
     "TaskTarget": "medimeta.catalogue.schema",
     "build": "medimeta.building.engine",
     "channel_statistics": "medimeta.loading.statistics",
+    "compare": "medimeta.learning.metrics",
     "dataset": "medimeta.store.lookup",
     "datasets": "medimeta.catalogue.lookup",
     "evaluate": "medimeta.learning.metrics",
+    "few_shot": "medimeta.learning.fewshot.front",
     "load": "medimeta.loading.dataset",
     "load_arrays": "medimeta.loading.arrays",
     "load_episodes": "medimeta.loading.episode_files",
+    "load_model": "medimeta.learning.saved_model",
     "loader": "medimeta.loading.loader",
     "plan_build": "medimeta.building.dry_run",
     "pretraining_tasks": "medimeta.loading.pretraining",
+    "run_few_shot": "medimeta.learning.fewshot.run",
     "task": "medimeta.store.lookup",
     "tasks": "medimeta.catalogue.lookup",
     "verify": "medimeta.store.verify",

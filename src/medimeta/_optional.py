@@ -18,6 +18,7 @@ EXTRA_OF = {
     "timm": "train",
     "lightning": "train",
     "safetensors": "train",
+    "jinja2": "report",
 }
 OF_OTHERS = {"torchcross": "torchcross==0.0.6", "tensorboard": "tensorboard"}  # no extra brings these: what they are for is named in interop/
 

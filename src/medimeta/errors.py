@@ -136,6 +136,26 @@ class TrainingProcessError(MedimetaError, RuntimeError):
     """One of the processes that train together ended without having been told to."""
 
 
+class ResultsNotFoundError(MedimetaError, FileNotFoundError):
+    """There are no results in the folder."""
+
+
+class ModelError(MedimetaError, OSError, ValueError):
+    """A saved model cannot be written, does not read, or does not fit its card."""
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """There is no such saved model."""
+
+
+class PredictionsError(MedimetaError, OSError, ValueError):
+    """A file of predictions does not read, or its predictions are of other samples."""
+
+
+class PredictionsNotFoundError(PredictionsError, FileNotFoundError):
+    """There is no such file of predictions."""
+
+
 class MetricError(UsageError):
     """Labels and scores that cannot be evaluated together."""
 

@@ -1,152 +1,171 @@
-"""Tables of results beside the paper's figures: for the terminal, as Markdown, and as CSV."""
+"""Tables of results: test AUROC beside the paper's, few-shot figures, and one line a dataset as in the paper."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
+from typing import Any
 
-from rich.table import Table
+from medimeta.benchmark.rows import ORIGINS, Row, natural, rank
 
-from medimeta._files import write_whole
-from medimeta.benchmark.protocol import paper_auroc
-from medimeta.benchmark.record import Record
-from medimeta.catalogue.schema import TaskCard
-
-COLUMNS = (
-    "task",
-    "backbone",
-    "weights",
-    "seeds",
-    "test",
-    "AUROC",
-    "95 % interval",
-    "paper",
-    "difference",
-    "data",
-)
+DASH = "–"  # for what is not defined, or not reported
 NOTE = (
     "AUROC on the test split in percent, mean over seeds; classes without positives or negatives are skipped. "
-    "The interval is a bootstrap over test images, the widest over seeds. The paper reports one run, from ImageNet "
-    "weights, on whole data; there is no difference to tell for data built from a part."
+    "The spread is the standard deviation over seeds. The interval is a bootstrap over the test split, the widest over "
+    "seeds. The paper reports one run, from ImageNet weights, on whole data; the difference to it counts 0 for a class "
+    "without positives or negatives, as the paper does, and there is none to tell for data built from a part."
+)
+FEW_SHOT_NOTE = (
+    "Mean over episodes ± 1.96 standard errors, in percent. The episodes of all seeds count; shots are images of each "
+    "class to learn from."
+)
+SUMMARY_NOTE = (
+    "AUROC on the test split in percent. Each mean is over the same rows: those in which no column is empty. "
+    "Columns called paper hold the paper's Table 1."
 )
 
 
 @dataclass(frozen=True)
-class Row:
-    """The runs of one task with one backbone and one origin of weights."""
+class Table:
+    """A table, ready for any format.
 
-    task: TaskCard
-    backbone: str
-    weights: str
-    seeds: int
-    test_samples: int
-    auroc: float | None
-    interval: tuple[float, float] | None
-    paper: float | None
-    partial: bool
-
-    @property
-    def difference(self) -> float | None:
-        """How far `auroc` is above the paper's; None where either is missing, or the data are only a part."""
-        if self.auroc is None or self.paper is None or self.partial:
-            return None
-        return self.auroc - self.paper
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the row as text, in the order of `COLUMNS`."""
-        return (
-            self.task.id,
-            self.backbone,
-            self.weights.partition(":")[0],
-            str(self.seeds),
-            f"{self.test_samples:,}",
-            _percent(self.auroc),
-            "–" if self.interval is None else f"{_percent(self.interval[0])} to {_percent(self.interval[1])}",
-            _percent(self.paper),
-            "–" if self.difference is None else f"{100 * self.difference:+.1f}",
-            "part" if self.partial else "whole",
-        )
-
-
-def make_rows(tasks: Sequence[TaskCard], records: Sequence[Record]) -> list[Row]:
-    """Gather records by task, backbone and origin of weights, in the order in which they come.
-
-    Parameters
+    Attributes
     ----------
-    tasks : sequence of TaskCard
-        The task of each record.
-    records : sequence of Record
-        Finished runs.
+    title, note : str
+        What stands above and below.
+    columns : tuple of str
+        Heads.
+    rows : tuple of tuple of str
+        Cells.
+    words : int
+        How many columns, from the left, are words; the others are figures.
+    footer : tuple of str
+        A last row, set apart; empty where there is none.
     """
-    groups: dict[tuple[TaskCard, str, str], list[Record]] = {}
-    for task, record in zip(tasks, records, strict=True):
-        groups.setdefault((task, record.backbone, record.weights), []).append(record)
-    return [_row(*key, runs) for key, runs in groups.items()]
+
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: int
+    footer: tuple[str, ...] = ()
 
 
-def _row(task: TaskCard, backbone: str, weights: str, runs: Sequence[Record]) -> Row:
-    areas = [run.auroc for run in runs if run.auroc is not None]
-    intervals = [run.interval for run in runs if run.interval is not None]
-    return Row(
-        task=task,
-        backbone=backbone,
-        weights=weights,
-        seeds=len(runs),
-        test_samples=runs[0].samples["test"],
-        auroc=fmean(areas) if areas else None,
-        interval=(min(low for low, _ in intervals), max(high for _, high in intervals)) if intervals else None,
-        paper=paper_auroc(task, backbone),
-        partial=any(run.data_partial for run in runs),
+def make_tables(rows: Sequence[Row]) -> list[Table]:
+    """Return the tables that there is something for: supervised, summary, few-shot."""
+    supervised = [row for row in rows if row.supervised]
+    few_shot = [row for row in rows if not row.supervised]
+    tables = []
+    if supervised:
+        tables += [results_table(supervised), summary_table(supervised)]
+    if few_shot:
+        tables.append(few_shot_table(few_shot))
+    return tables
+
+
+def results_table(rows: Sequence[Row]) -> Table:
+    """Return a line for each supervised row, beside the paper's figure."""
+    apart = any(row.apart for row in rows)
+    columns = ("task", "backbone", "weights", *(["settings"] if apart else []), "seeds", "test", "AUROC", "spread")
+    return Table(
+        title="Test AUROC",
+        note=NOTE,
+        columns=(*columns, "95 % interval", "paper", "difference", "data"),
+        rows=tuple(_result(row, apart) for row in rows),
+        words=4 if apart else 3,
     )
 
 
-def terminal_table(rows: Sequence[Row]) -> Table:
-    """Return a table for the terminal."""
-    table = Table(title="Test AUROC", caption=NOTE, caption_justify="left")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column in ("task", "backbone", "weights", "data") else "right")
-    for row in rows:
-        table.add_row(*row.cells())
-    return table
-
-
-def markdown_table(rows: Sequence[Row]) -> str:
-    """Return a Markdown table, with what it means below."""
-    lines = [_markdown_line(COLUMNS), _markdown_line(["---"] * len(COLUMNS))]
-    lines += [_markdown_line(row.cells()) for row in rows]
-    return "\n".join(lines) + f"\n\n{NOTE}\n"
-
-
-def csv_table(rows: Sequence[Row]) -> str:
-    """Return CSV with AUROC as fractions at full precision, for further computation."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ("task", "backbone", "weights", "seeds", "test_samples", "auroc", "low", "high", "paper_auroc", "data_partial")
+def _result(row: Row, apart: bool) -> tuple[str, ...]:
+    return (
+        row.task,
+        row.backbone,
+        row.weights,
+        *([row.apart or DASH] if apart else []),
+        str(len(row.runs)),
+        f"{row.test_samples:,}",
+        percent(row.auroc),
+        percent(row.spread),
+        DASH if row.interval is None else f"{percent(row.interval[0])} to {percent(row.interval[1])}",
+        percent(row.paper),
+        signed(row.difference),
+        "part" if row.partial else "whole",
     )
-    for row in rows:
-        low, high = row.interval or (None, None)
-        figures = (row.auroc, low, high, row.paper)  # None becomes an empty cell
-        partial = str(row.partial).lower()
-        writer.writerow((row.task.id, row.backbone, row.weights, row.seeds, row.test_samples, *figures, partial))
-    return text.getvalue()
 
 
-def write_tables(out: Path, rows: Sequence[Row]) -> tuple[Path, Path]:
-    """Write ``table.md`` and ``table.csv``, and return their paths."""
-    markdown, values = out / "table.md", out / "table.csv"
-    write_whole(markdown, markdown_table(rows).encode())
-    write_whole(values, csv_table(rows).encode())
-    return markdown, values
+def few_shot_table(rows: Sequence[Row]) -> Table:
+    """Return a line for each few-shot row: task, method, weights, shots."""
+    apart = any(row.apart for row in rows)
+    columns = ("task", "method", "backbone", "weights", *(["settings"] if apart else []))
+    return Table(
+        title="Few-shot",
+        note=FEW_SHOT_NOTE,
+        columns=(*columns, "shots", "episodes", "AUROC", "accuracy", "data"),
+        rows=tuple(
+            (
+                row.task,
+                row.method,
+                row.backbone,
+                row.weights,
+                *([row.apart or DASH] if apart else []),
+                str(row.shots),
+                f"{row.episodes:,}",
+                plus_minus(row.auroc, row.half_width("auroc")),
+                plus_minus(row.mean("accuracy"), row.half_width("accuracy")),
+                "part" if row.partial else "whole",
+            )
+            for row in rows
+        ),
+        words=len(columns),
+    )
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
+def summary_table(rows: Sequence[Row]) -> Table:
+    """Return the paper's Table 1: a line for each task, a column for each model, means below."""
+    models = list(dict.fromkeys((row.backbone, row.weights, row.apart) for row in sorted(rows, key=_model_place)))
+    weights = {model[1] for model in models}
+    heads, cells = [], []
+    for model in models:
+        backbone, origin, apart = model
+        named = [part for part in (origin if len(weights) > 1 else "", apart) if part]
+        heads.append(f"{backbone} ({', '.join(named)})" if named else backbone)
+        cells.append({row.task: row.auroc for row in rows if (row.backbone, row.weights, row.apart) == model})
+    for backbone in dict.fromkeys(model[0] for model in models):
+        figures = {row.task: row.paper for row in rows if row.backbone == backbone}
+        if any(figure is not None for figure in figures.values()):
+            heads.append(f"paper, {backbone}")
+            cells.append(figures)
+    tasks = list(dict.fromkeys(row.task for row in rows))
+    shared = [task for task in tasks if all(column.get(task) is not None for column in cells)]
+    footer: tuple[str, ...] = ()
+    if len(shared) > 1:
+        means = [fmean(value for task in shared if (value := column[task]) is not None) for column in cells]
+        footer = (f"mean of {len(shared)}", *map(percent, means))
+    return Table(
+        title="Summary",
+        note=SUMMARY_NOTE,
+        columns=("task", *heads),
+        rows=tuple((task, *(percent(column.get(task)) for column in cells)) for task in tasks),
+        words=1,
+        footer=footer,
+    )
 
 
-def _markdown_line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+def _model_place(row: Row) -> tuple[Any, ...]:
+    return natural(row.backbone), rank(row.weights, ORIGINS), natural(row.apart)
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction in percent; a dash where there is none."""
+    return DASH if value is None else f"{100 * value:.1f}"
+
+
+def signed(value: float | None) -> str:
+    """Return a difference in percent, with its sign."""
+    return DASH if value is None else f"{100 * value:+.1f}"
+
+
+def plus_minus(mean: float | None, half: float | None) -> str:
+    """Return a mean with its margin, in percent."""
+    return percent(mean) if mean is None or half is None else f"{percent(mean)} ± {percent(half)}"

@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from medimeta._version import __version__
-from medimeta.cli import benchmark, build, demo, episodes, list_datasets, new, show, stats, train, verify
+from medimeta.cli import (
+    benchmark,
+    build,
+    demo,
+    episodes,
+    evaluate,
+    list_datasets,
+    new,
+    predict,
+    pretrain,
+    report,
+    show,
+    stats,
+    train,
+    verify,
+)
 
 app = typer.Typer(
     name="medimeta",
@@ -43,9 +58,19 @@ app.command("stats", epilog="Example: medimeta stats 'bus/malignancy' --split tr
 app.command("train", epilog="Example: medimeta train 'bus/case category' --backbone resnet18 --seeds 0,1,2")(
     train.command
 )
+app.command("evaluate", epilog="Example: medimeta evaluate predictions.csv --task 'bus/malignancy' --root data")(
+    evaluate.command
+)
+app.command("pretrain", epilog="Example: medimeta pretrain --target oct --method maml --order 2 --shots 1-10")(
+    pretrain.command
+)
+app.command("predict", epilog="Example: medimeta predict runs/model 'bus/malignancy' --split test --out scores.npz")(
+    predict.command
+)
 app.command("benchmark", epilog="Example: medimeta benchmark --datasets bus,pbc --backbone resnet18,resnet50")(
     benchmark.command
 )
+app.command("report", epilog="Example: medimeta report runs --format html,md")(report.command)
 app.command("episodes", epilog="Example: medimeta episodes 'oct/disease class' --shots 5 --out episodes.json")(
     episodes.command
 )

@@ -12,7 +12,7 @@ import warnings
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from torch import nn
+from network import backbone
 from torch.utils.data import DataLoader
 from torchcross.data import BatchedTaskSource, TaskSource
 from torchcross.data.metadataset import FewShotMetaDataset
@@ -20,30 +20,6 @@ from torchcross.models.lightning import SimpleClassifier
 from torchcross.utils.collate_fn import stack
 
 SHOTS, QUERIES, BATCH = 2, 3, 16
-
-
-class Block(nn.Module):
-    """A residual block that halves the image."""
-
-    def __init__(self, inputs, outputs):
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
-        )
-        self.short = nn.Conv2d(inputs, outputs, 1, stride=2, bias=False)
-
-    def forward(self, images):
-        """Return the features of images."""
-        return torch.relu(self.body(images) + self.short(images))
-
-
-def backbone():
-    """Return a small residual network with 32 features."""
-    return nn.Sequential(Block(3, 16), Block(16, 32), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 def trained(samples):
