@@ -22,7 +22,7 @@ def training_flags(command: Callable[..., int]) -> Callable[..., int]:
     What was given reaches it as the argument `training`, a mapping for `TrainConfig.changed`; the flags stand in its
     place. A setting whose flag is not given is left to a file, or to the protocol.
     """
-    flags = {"_".join(path[-1:]): (path, setting) for path, setting in _settings(TrainConfig)}
+    flags = {"_".join(path[-1:]): (path, setting) for path, setting in settings_with_flags()}
     hints = get_type_hints(command, include_extras=True)
     parameters = []
     for name, parameter in inspect.signature(command).parameters.items():
@@ -50,13 +50,13 @@ def training_flags(command: Callable[..., int]) -> Callable[..., int]:
     return called
 
 
-def _settings(kind: type, prefix: Path = ()) -> list[tuple[Path, Setting]]:
-    """Return all settings with the names that lead to them, those of nested ones in their place."""
+def settings_with_flags(kind: type = TrainConfig, prefix: Path = ()) -> list[tuple[Path, Setting]]:
+    """Return every setting that has a flag of its name, with the names that lead to it, nested ones in their place."""
     found: list[tuple[Path, Setting]] = []
     for setting in settings_of(kind):
         path = (*prefix, setting.name)
         if setting.nested:
-            found += _settings(setting.kind, path)
+            found += settings_with_flags(setting.kind, path)
         elif path[0] not in AXES:
             found.append((path, setting))
     return found

@@ -18,7 +18,7 @@ from medimeta.errors import UsageError
 from medimeta.learning.config import TrainConfig
 from medimeta.learning.device import Accelerator, Devices, device_of
 from medimeta.learning.model import TaskModel
-from medimeta.learning.training.batches import plain_batches
+from medimeta.learning.training.batches import plain_batches, share_of_batch
 from medimeta.learning.training.failures import memory_explained
 from medimeta.learning.training.fit import Fit, Fitted
 from medimeta.learning.training.fit import quiet as quiet
@@ -147,6 +147,7 @@ def train(
     if log != "none" and log_folder is None:
         raise UsageError(f"a log of kind {log!r} needs a folder: pass log_folder=...")
     group = group_of(devices, nodes, accelerator)
+    share_of_batch(len(train_set), config.batch_size, group.size)  # told before processes start
     fit = Fit(train_set, val_set, config, weights, accelerator, folder and Path(folder), log, log_folder)
 
     def told(event: str, *values: Any) -> None:

@@ -67,16 +67,7 @@ class TrainingBatches:
     """
 
     def __init__(self, dataset: TaskDataset, config: TrainConfig, share: Share, device: torch.device) -> None:
-        count = min(config.batch_size, len(dataset)) // share.processes
-        if share.processes > 1 and config.batch_size % share.processes:
-            raise UsageError(
-                f"batches of {config.batch_size} cannot be shared evenly by {share.processes} processes: pass a "
-                f"multiple of {share.processes} as --batch-size (batch_size)."
-            )
-        if not count:
-            raise UsageError(
-                f"{len(dataset)} training images are too few for {share.processes} processes: pass fewer as --devices."
-            )
+        count = share_of_batch(len(dataset), config.batch_size, share.processes)
         left = len(dataset) % count
         # Gradients of the processes are averaged, so that each needs as many images. Alone, a last batch of a single
         # image would teach batch normalisation nothing, or break it.
@@ -116,6 +107,29 @@ class TrainingBatches:
         following = self._reading.timed(next)
         while (batch := following(batches, end)) is not end:
             yield batch
+
+
+def share_of_batch(images: int, batch_size: int, processes: int) -> int:
+    """Return how many images of a batch are each process's.
+
+    Raises
+    ------
+    UsageError
+        The batch cannot be shared evenly, or there are fewer images than processes.
+
+    Examples
+    --------
+    >>> share_of_batch(images=500, batch_size=64, processes=4)
+    16
+    """
+    if processes > 1 and batch_size % processes:
+        raise UsageError(
+            f"batches of {batch_size} cannot be shared evenly by {processes} processes: pass a multiple of {processes} "
+            f"as --batch-size (batch_size)."
+        )
+    if images < processes:
+        raise UsageError(f"{images} training images are too few for {processes} processes: pass fewer as --devices.")
+    return min(batch_size, images) // processes
 
 
 def plain_batches(

@@ -10,6 +10,7 @@ import errno
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,8 @@ class Checkpoints:
         except (OSError, RuntimeError) as error:  # torch's own writer tells of a full disk as RuntimeError
             raise CheckpointError(self._refusal(path, epoch, error)) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
 
     def _refusal(self, path: Path, epoch: int, error: Exception) -> str:
         place = next(folder for folder in (self.folder, *self.folder.parents) if folder.exists())

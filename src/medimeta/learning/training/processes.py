@@ -22,6 +22,8 @@ from medimeta.learning.training.batches import Share
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
+FIRST_PORT, PORTS = 15000, 10000  # where processes of a SLURM job meet, unless MASTER_PORT says so
+
 
 @dataclass(frozen=True)
 class Group:
@@ -122,8 +124,12 @@ def _of_slurm(env: Mapping[str, str]) -> Group | None:
         return None
     from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
-    place = SLURMEnvironment(auto_requeue=False)
-    return Group(size // nodes, nodes, node, local_rank, place.main_address, place.main_port)
+    address = env.get("MASTER_ADDR") or SLURMEnvironment.resolve_root_node_address(
+        env.get("SLURM_NODELIST", "127.0.0.1")
+    )
+    # All processes must come to the same port, which another job on the node should not have.
+    port = _whole(env, "MASTER_PORT") or FIRST_PORT + (_whole(env, "SLURM_JOB_ID") or 0) % PORTS
+    return Group(size // nodes, nodes, node, local_rank, address, port)
 
 
 def _of_nodes(env: Mapping[str, str], devices: int, nodes: int) -> Group:
