@@ -19,7 +19,8 @@ def test_every_problem_is_told_at_once():
     with pytest.raises(UsageError) as caught:
         FewShotConfig(
             shots=0, queries=True, ways=1, episodes="5", steps=-1, learning_rate=float("nan"), penalty=0,
-            precision="16", normalize="none", disjoint_subjects=1, seed=-1, inner_learning_rate=float("inf"), backbone=None,
+            precision="16", normalize="none", disjoint_subjects=1, seed=-1, inner_learning_rate=float("inf"),
+            backbone=None,
         )  # fmt: skip
     told = " ".join(problem.split()[0] for problem in caught.value.problems)
     assert told == (
@@ -45,7 +46,7 @@ def test_settings_of_other_methods_do_not_count(method):
     own = {name for known in METHODS.values() for name in known.settings}
     assert own - set(METHODS[method].settings) == own - set(config.as_dict())
     for name in own:
-        changed = config.changed(**{name: 7})
+        changed = config.changed(**{name: "running" if name == "inner_batch_norm" else 7})
         assert (changed.digest() != config.digest()) == (name in METHODS[method].settings)
     assert config.changed(batch_size=7).digest() != config.digest()
 
