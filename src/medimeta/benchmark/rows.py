@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from statistics import fmean, stdev
 from typing import Any
 
-from medimeta.benchmark.protocol import paper_auroc
+from medimeta.benchmark.paper import paper_auroc
 from medimeta.benchmark.record import Record
 from medimeta.catalogue.catalogue import default_catalogue
 from medimeta.catalogue.schema import TaskCard
