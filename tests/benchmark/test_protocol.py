@@ -3,7 +3,8 @@
 import pytest
 
 import medimeta as mm
-from medimeta.benchmark.protocol import paper_auroc, paper_config
+from medimeta.benchmark.paper import paper_auroc
+from medimeta.benchmark.protocol import paper_config
 from medimeta.learning.augment import Augmentation
 
 

@@ -1,19 +1,13 @@
-"""The fully supervised protocol of the paper's Table 1, and the figures that it reports."""
+"""The fully supervised protocol of the paper's Table 1."""
 
 from __future__ import annotations
 
-import csv
-from functools import cache
-from importlib.resources import files
-
-from medimeta.catalogue.schema import TaskCard
 from medimeta.learning.config import TrainConfig
 from medimeta.learning.device import best_precision
 
 # The paper trains ResNet-18 at 1e-3 and ResNet-50 at 1e-4; whatever it does not name gets the more careful rate.
 LEARNING_RATES = {"resnet18": 1e-3, "resnet50": 1e-4}
 OTHER_LEARNING_RATE = 1e-4
-BACKBONES = ("resnet18", "resnet50")
 
 
 def paper_config(backbone: str, *, weights: str = "imagenet", seed: int = 0, max_epochs: int = 100) -> TrainConfig:
@@ -35,25 +29,3 @@ def paper_config(backbone: str, *, weights: str = "imagenet", seed: int = 0, max
         precision=best_precision(),
         seed=seed,
     )
-
-
-@cache
-def _paper_figures() -> dict[tuple[str, str], float]:
-    text = (files("medimeta.benchmark") / "paper_auroc.csv").read_text(encoding="utf-8")
-    return {
-        (row["dataset"], backbone): float(row[backbone]) / 100
-        for row in csv.DictReader(text.splitlines())
-        for backbone in BACKBONES
-    }
-
-
-def paper_auroc(task: TaskCard, backbone: str) -> float | None:
-    """Return the test AUROC that the paper's Table 1 reports, as a fraction; None for what it does not report.
-
-    Examples
-    --------
-    >>> import medimeta as mm
-    >>> paper_auroc(mm.task("bus/case category"), "resnet18"), paper_auroc(mm.task("bus/malignancy"), "resnet18")
-    (0.96, None)
-    """
-    return _paper_figures().get((task.dataset, backbone)) if task.primary else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,16 @@ from pydantic import ValidationError
 from medimeta.benchmark.record import FORMAT_VERSION, Record
 from medimeta.errors import ResultsNotFoundError
 
+FAILED = ".failed.json"  # beside where the record would be
 RUN_AGAIN = "The same benchmark command makes it again."
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A cell that failed when it was last tried: what it is called, and why."""
+
+    cell: str
+    error: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,8 @@ class Results:
         Finished runs, by the paths of their files.
     paths : tuple of Path
         Of each record.
+    failed : tuple of Failed
+        Cells that have failed and not been run since.
     problems : tuple of str
         Files that cannot be used, and why.
     """
@@ -38,6 +50,7 @@ class Results:
     out: Path
     records: tuple[Record, ...]
     paths: tuple[Path, ...]
+    failed: tuple[Failed, ...]
     problems: tuple[str, ...]
 
     def path_of(self, record: Record) -> Path:
@@ -51,17 +64,20 @@ def read_results(out: Path) -> Results:
     Raises
     ------
     ResultsNotFoundError
-        There is no such folder, or not one record in it.
+        There is no such folder, or nothing in it.
     """
     if not out.is_dir():
         raise ResultsNotFoundError(f"{out}: there is no such folder. Pass the folder given to benchmark as --out.")
     found: dict[Path, Record] = {}
+    failed = []
     problems = []
     first: dict[tuple[str, ...], Path] = {}
     for path in sorted(out.glob("[!.]*/[!.]*.json")):
         told = path.relative_to(out).as_posix()
-        record = _read(path)
-        if isinstance(record, str):
+        record = _read_failed(path) if path.name.endswith(FAILED) else _read(path)
+        if isinstance(record, Failed):
+            failed.append(record)
+        elif isinstance(record, str):
             problems.append(f"{told}: {record}")
         elif record is not None:
             key = (record.task, record.method, str(record.shots), record.config_sha256, record.data, record.weights)
@@ -70,9 +86,9 @@ def read_results(out: Path) -> Results:
                 continue
             first[key] = path
             found[path] = record
-    if not found and not problems:
+    if not found and not failed and not problems:
         raise ResultsNotFoundError(f"{out}: there is no record here. Pass the folder given to benchmark as --out.")
-    return Results(out, tuple(found.values()), tuple(found), tuple(problems))
+    return Results(out, tuple(found.values()), tuple(found), tuple(failed), tuple(problems))
 
 
 def _read(path: Path) -> Record | str | None:
@@ -97,8 +113,16 @@ def _read(path: Path) -> Record | str | None:
     return record
 
 
+def _read_failed(path: Path) -> Failed | str:
+    try:
+        raw = json.loads(path.read_bytes())
+        return Failed(str(raw["cell"]), str(raw["error"]))
+    except (ValueError, OSError, KeyError, TypeError, RecursionError) as error:
+        return f"tells of a cell that failed, but is damaged itself ({type(error).__name__}). {RUN_AGAIN}"
+
+
 @dataclass(frozen=True)
-class Tested:
+class OneVsRest:
     """The test split of one run, class by class.
 
     Attributes
@@ -123,24 +147,24 @@ class Tested:
         return 0 < int(self.positive[:, column].sum()) < len(self.positive)
 
 
-def read_tested(path: Path, record: Record) -> Tested | str:
+def read_one_vs_rest(path: Path, record: Record) -> OneVsRest | str:
     """Read the test predictions of a supervised run, or say why they cannot be used.
 
     The record says which classes have samples, so that stored integers are told apart without the task's card.
     """
     file = path.with_name(record.predictions)
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             labels, scores = arrays["test_labels"], np.asarray(arrays["test_scores"], dtype=np.float64)
     except FileNotFoundError:
         return f"{record.predictions}: is missing, so its run has figures, but no curves. {RUN_AGAIN}"
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
         return f"{record.predictions}: is damaged ({type(error).__name__}), so its run has no curves. {RUN_AGAIN}"
     made = _spread(record, labels, scores)
     return made or f"{record.predictions}: does not fit its record, so its run has no curves. {RUN_AGAIN}"
 
 
-def _spread(record: Record, labels: npt.NDArray[Any], scores: npt.NDArray[np.float64]) -> Tested | None:
+def _spread(record: Record, labels: npt.NDArray[Any], scores: npt.NDArray[np.float64]) -> OneVsRest | None:
     classes = record.test.get("per_class") or {}
     names = tuple(classes)
     if scores.ndim not in (1, 2) or labels.ndim not in (1, 2) or not len(scores) or len(labels) != len(scores):
@@ -157,4 +181,4 @@ def _spread(record: Record, labels: npt.NDArray[Any], scores: npt.NDArray[np.flo
         if len(stored) != len(present):
             return None
         positive = present[indices][:, None] == np.arange(len(names))
-    return Tested(names, positive, columns, exclusive) if positive.shape == columns.shape else None
+    return OneVsRest(names, positive, columns, exclusive) if positive.shape == columns.shape else None

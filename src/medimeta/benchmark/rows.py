@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from statistics import fmean, stdev
 from typing import Any
 
-from medimeta.benchmark.protocol import paper_auroc
+from medimeta.benchmark.paper import paper_auroc
 from medimeta.benchmark.record import Record
 from medimeta.catalogue.catalogue import default_catalogue
 from medimeta.catalogue.schema import TaskCard
@@ -167,7 +167,7 @@ def settings_of(record: Record) -> dict[str, str]:
     found["data"] = record.data.removeprefix("sha256:")[:8]
     if record.test.get("absent") not in (None, "skip"):
         found["absent"] = str(record.test["absent"])
-    if record.weights_name not in ORIGINS:  # files of one name may differ
+    if record.weights.startswith("sha256:"):  # files of one name may differ
         found["weights"] = record.weights.removeprefix("sha256:")[:8]
     return found
 

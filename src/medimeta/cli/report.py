@@ -30,8 +30,12 @@ def command(
     results = read_results(out)
     for problem in results.problems:
         typer.echo(f"left out: {problem}", err=True)
+    for cell in results.failed:
+        typer.echo(f"failed: {cell.cell}: {cell.error}", err=True)
     if json:
-        print_json({"files": [str(path) for path in written], "problems": list(results.problems)})
+        failed = [{"cell": cell.cell, "error": cell.error} for cell in results.failed]
+        files = [str(path) for path in written]
+        print_json({"files": files, "failed": failed, "problems": list(results.problems)})
         return
     for table in make_tables(make_rows(results.records)):
         console().print(terminal_table(table))

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 import medimeta as mm
@@ -22,38 +21,12 @@ BINARY, MULTICLASS, MULTILABEL, ORDINAL = (
 )
 GRADES = [1, 4, 6, 8, 10]
 
-every_kind = pytest.mark.parametrize("name", [BINARY, MULTICLASS, MULTILABEL, ORDINAL])
 
-
-def one_vs_rest(card, labels):
-    """Which samples are positive, one column for each score."""
-    if card.target is mm.TaskTarget.MULTILABEL:
-        return labels == 1
-    keys = [1] if card.target is mm.TaskTarget.BINARY else card.keys
-    return np.stack([labels == key for key in keys], axis=1)
-
-
-@st.composite
-def predictions(draw, card, max_samples=20):
-    count = draw(st.integers(1, max_samples))
-    steps = draw(st.sampled_from([2, 10, 1000]))  # few steps make many ties
-    multilabel = card.target is mm.TaskTarget.MULTILABEL
-    keys = [0, 1] if multilabel else card.keys
-    label_shape = (count, len(card.labels)) if multilabel else count
-    score_shape = count if card.target is mm.TaskTarget.BINARY else (count, len(card.labels))
-    labels = draw(arrays(np.int64, label_shape, elements=st.sampled_from(keys)))
-    return labels, draw(arrays(np.int64, score_shape, elements=st.integers(0, steps))) / steps
-
-
-@every_kind
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(data=st.data())
-def test_auroc_is_that_of_scikit_learn_by_either_rule(name, data):
+def test_auroc_is_that_of_scikit_learn_by_either_rule(name, cases, data):
     card = mm.task(name)
-    labels, scores = data.draw(predictions(card))
-    positive = one_vs_rest(card, labels)
-    columns = scores.reshape(len(labels), -1)
-    names = card.classes[1:] if name == BINARY else card.classes
+    labels, scores, positive, columns, names = data.draw(cases(card))
     areas = {
         label: roc_auc_score(positive[:, column], columns[:, column])
         for column, label in enumerate(names)
@@ -71,8 +44,7 @@ def test_auroc_is_that_of_scikit_learn_by_either_rule(name, data):
     )
 
 
-@every_kind
-def test_classes_are_named_and_counted(name):
+def test_classes_are_named_and_counted(name, one_vs_rest):
     card = mm.task(name)
     rng = np.random.default_rng(0)
     multilabel = name == MULTILABEL
@@ -177,21 +149,7 @@ def test_results_are_ready_for_json():
     assert (plain["auroc"], plain["auroc_interval"]) == (result.auroc, list(result.auroc_interval))
 
 
-def noisy(name, count=60, seed=0):
-    """Labels and scores of a model that is right more often than not."""
-    card = mm.task(name)
-    rng = np.random.default_rng(seed)
-    if name == MULTILABEL:
-        labels = rng.integers(0, 2, (count, 14))
-        return labels, np.clip(0.3 * labels + 0.7 * rng.random((count, 14)), 0, 1)
-    places = rng.integers(0, len(card.keys), count)
-    scores = rng.dirichlet(np.ones(len(card.keys)), count) + np.eye(len(card.keys))[places] * 0.6
-    scores /= scores.sum(axis=1, keepdims=True)
-    return np.array(card.keys)[places], scores[:, 1] if name == BINARY else scores
-
-
-@every_kind
-def test_intervals_hold_the_figure_and_repeat_with_the_seed(name):
+def test_intervals_hold_the_figure_and_repeat_with_the_seed(name, noisy):
     labels, scores = noisy(name)
     result = evaluate(name, labels, scores, resamples=200, seed=3)
     for figure, (low, high) in (
@@ -206,13 +164,13 @@ def test_intervals_hold_the_figure_and_repeat_with_the_seed(name):
     assert (other.auroc, other.accuracy) == (result.auroc, result.accuracy)
 
 
-def test_less_confidence_is_a_narrower_interval():
+def test_less_confidence_is_a_narrower_interval(noisy):
     labels, scores = noisy(BINARY)
     wide, narrow = (evaluate(BINARY, labels, scores, confidence=level).auroc_interval for level in (0.95, 0.5))
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
-def test_the_interval_is_about_as_wide_as_hanley_and_mcneil_say():
+def test_the_interval_is_about_as_wide_as_hanley_and_mcneil_say(noisy):
     labels, scores = noisy(BINARY, count=400)
     result = evaluate(BINARY, labels, scores, resamples=2000)
     area, positives = result.auroc, int(labels.sum())
@@ -267,7 +225,7 @@ def test_resamples_of_patients_are_whole_patients():
     assert (only.auroc_interval, only.accuracy_interval) == ((0.75, 0.75), (only.accuracy, only.accuracy))
 
 
-def test_patients_may_be_named_by_anything_that_compares_equal():
+def test_patients_may_be_named_by_anything_that_compares_equal(noisy):
     labels, scores = noisy(BINARY, count=8)
     numbers = [1, 1, 2, 2, 3, 3, 4, 4]
     expected = evaluate(BINARY, labels, scores, groups=numbers)

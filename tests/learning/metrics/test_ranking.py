@@ -23,7 +23,7 @@ def weighted_samples(draw, rows=4):
     return positive, scores, weights
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(weighted_samples())
 def test_a_weight_counts_like_repeating_the_sample(case):
     positive, scores, weights = case
@@ -39,7 +39,7 @@ def test_a_weight_counts_like_repeating_the_sample(case):
             assert math.isnan(precision)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(weighted_samples(rows=1), st.floats(0.01, 100))
 def test_fractions_are_weights_too_and_their_scale_does_not_matter(case, scale):
     positive, scores, weights = case
@@ -53,7 +53,7 @@ def test_fractions_are_weights_too_and_their_scale_does_not_matter(case, scale):
         assert math.isnan(auroc)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(weighted_samples())
 def test_the_sign_of_the_scores_mirrors_the_roc_area(case):
     positive, scores, weights = case

@@ -34,7 +34,7 @@ def class_figure(results: Sequence[Mapping[str, Any]]) -> Figure | None:
     names = [wrapped(name, LETTERS) for name, _ in rows]
     heights = [ROW + LINE * len(name) for name in names]
     height = sum(heights)
-    panel = Panel(2, 4, WIDTH - 8, height, axis, Axis(0, height, []))
+    panel = Panel(12, 4, WIDTH - 18, height, axis, Axis(0, height, []))
     words: list[str] = []
     for index, ((name, found), lines) in enumerate(zip(rows, names, strict=True)):
         lower = height - sum(heights[: index + 1])

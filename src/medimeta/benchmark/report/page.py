@@ -43,7 +43,8 @@ def page(results: Results, rows: Sequence[Row]) -> str:
     supervised = [row for row in rows if row.supervised]
     axis = strip_axis(supervised)
     text: str = environment.get_template("page.html").render(
-        overview=make_overview(results.records, rows, 0),
+        overview=make_overview(results.records, rows, len(results.failed)),
+        failed=results.failed,
         problems=(*results.problems, *unread),
         supervised=supervised,
         few_shot=few_shot_lines([row for row in rows if not row.supervised]),

@@ -119,8 +119,8 @@ class Panel:
             [f"M{_number(left)} {_number(self.down(value))}H{_number(right)}" for value, _ in self.y.ticks]
             + [f"M{_number(self.across(value))} {_number(top)}V{_number(bottom)}" for value, _ in self.x.ticks]
         )
-        words = [text(left - 6, self.down(value) + 3.5, word, "tick end") for value, word in self.y.ticks]
-        words += [text(self.across(value), bottom + 15, word, "tick middle") for value, word in self.x.ticks]
+        words = [text(left - 6, self.down(value) + 3.5, word, "tick end") for value, word in self.y.ticks if word]
+        words += [text(self.across(value), bottom + 15, word, "tick middle") for value, word in self.x.ticks if word]
         if self.y.label:  # above the axis, not turned: it reads more easily and takes no width
             words.append(text(0, top - 9, self.y.label, "axis"))
         if self.x.label:

@@ -3,81 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
 import numpy as np
+import numpy.typing as npt
 
 from medimeta.benchmark.report.plot import WIDTH, Axis, Entry, Figure, Floats, Panel, share_axis, svg
-from medimeta.benchmark.results import Tested
+from medimeta.benchmark.results import OneVsRest
+from medimeta.learning.metrics.calibration import BINS, Calibration
 
-BINS = 15
 
-
-def confidences(test: Tested) -> tuple[Floats, Floats]:
+def confidences(test: OneVsRest) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return what a model claims, and what came true.
 
     One of several classes: the probability of the predicted class, and whether it was right (Guo et al. 2017). Binary
     and multi-label: the probability of each label, and whether it was there.
     """
     if not test.exclusive:
-        return test.scores.ravel(), test.positive.ravel().astype(np.float64)
+        return test.scores.ravel(), test.positive.ravel()
     rows, best = np.arange(len(test.scores)), test.scores.argmax(axis=1)
-    return test.scores[rows, best], test.positive[rows, best].astype(np.float64)
+    return test.scores[rows, best], test.positive[rows, best]
 
 
-def binned(sure: Floats, right: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return mean claim, share that came true and share of the predictions, by bins of equal width; NaN where empty."""
-    bins = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
-    counts = np.bincount(bins, minlength=BINS).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        claimed = np.bincount(bins, sure, BINS) / counts
-        true = np.bincount(bins, right, BINS) / counts
-    return claimed, true, counts / counts.sum()
-
-
-def calibration_error(sure: Floats, right: Floats) -> float:
-    """Return the expected calibration error: the mean gap of claim and truth (Guo et al. 2017, equation 3)."""
-    claimed, true, share = binned(sure, right)
-    return float(np.nansum(share * np.abs(claimed - true)))
-
-
-def reliability_figure(tests: Sequence[Tested]) -> Figure:
+def reliability_figure(tests: Sequence[OneVsRest], error: float | None) -> Figure:
     """Draw the diagram of one model on the test split; the predictions of all seeds together.
 
     Parameters
     ----------
-    tests : sequence of Tested
+    tests : sequence of OneVsRest
         One for each seed.
+    error : float or None
+        Expected calibration error as recorded, the mean over seeds.
     """
     pairs = [confidences(test) for test in tests]
-    error = fmean(calibration_error(*pair) for pair in pairs)
-    claimed, true, share = binned(*(np.concatenate(parts) for parts in zip(*pairs, strict=True)))
+    sure, right = np.concatenate([pair[0] for pair in pairs]), np.concatenate([pair[1] for pair in pairs])
+    found = Calibration(sure, right).reliability()
+    share = found.samples / found.samples.sum()
     claim = "confidence" if tests[0].exclusive else "predicted probability"
     truth = "share of right predictions" if tests[0].exclusive else "share of positives"
     side = WIDTH - 46
     above = Panel(34, 26, side, side - 52, Axis(0, 1, [(tick / 4, "") for tick in range(5)]), share_axis(truth))
     below = Panel(34, side - 14, side, 40, share_axis(claim), Axis(0, 1, []))
-    highest = share.max()
-    for number in range(BINS):
-        left, right = number / BINS + 0.006, (number + 1) / BINS - 0.006
-        if not share[number]:
-            continue
-        told = f"{claim} {claimed[number]:.2f}, {truth} {true[number]:.2f}, {100 * share[number]:.1f} % of predictions"
-        above.bar(left, 0, right, true[number], "fill c0", told)
-        above.bar(left, claimed[number], right, true[number], "gap")
-        below.bar(left, 0, right, share[number] / highest, "count", told)
+    for claimed, true, part in zip(found.confidence, found.right, share, strict=True):
+        left = min(int(claimed * BINS + 1e-9), BINS - 1) / BINS
+        edges = left + 0.006, left + 1 / BINS - 0.006
+        told = f"{claim} {claimed:.2f}, {truth} {true:.2f}, {100 * part:.1f} % of predictions"
+        above.bar(edges[0], 0, edges[1], true, "fill c0", told)
+        above.bar(edges[0], claimed, edges[1], true, "gap")
+        below.bar(edges[0], 0, edges[1], part / share.max(), "count", told)
     above.line([0, 1], [0, 1], "chance")
-    below.text(0.5, 1, f"share of predictions, up to {100 * highest:.0f} %", "tick middle", raised=-4)
-    seeds = f", mean of {len(tests)} seeds" if len(tests) > 1 else ""
+    below.text(0.5, 1, f"share of predictions, up to {100 * share.max():.0f} %", "tick middle", raised=-4)
     caption = (
         "Bars up to the diagonal mean that the model is as sure as it may be; lower ones, that it is too sure. "
         "Outlined: the gap, whose mean over predictions is the expected calibration error."
     )
-    legend = [
-        Entry("fill c0", truth, mark="box"),
-        Entry("gap", f"gap; expected calibration error{seeds}", f"{error:.3f}", mark="box"),
-    ]
-    drawing = svg(
-        WIDTH + 16, f"Reliability diagram, expected calibration error {error:.3f}", above.drawn(), below.drawn()
-    )
-    return Figure("Reliability", drawing, caption, legend)
+    several = [f"all {len(tests[0].names)} labels"] if not tests[0].exclusive and len(tests[0].names) > 1 else []
+    several += [f"{len(tests)} seeds"] if len(tests) > 1 else []
+    if several:
+        caption += f" Predictions of {' and of '.join(several)} together; the error is the mean over them."
+    legend = [Entry("fill c0", truth, mark="box")]
+    legend.append(Entry("gap", "gap; expected calibration error", "" if error is None else f"{error:.3f}", mark="box"))
+    title = "Reliability diagram" + ("" if error is None else f", expected calibration error {error:.3f}")
+    return Figure("Reliability", svg(WIDTH + 16, title, above.drawn(), below.drawn()), caption, legend)

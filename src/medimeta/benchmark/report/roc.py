@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medimeta.benchmark.report.plot import WIDTH, Entry, Figure, Floats, Panel, series_style, share_axis, svg
-from medimeta.benchmark.results import Tested
+from medimeta.benchmark.results import OneVsRest
 
 COLOURED_CLASSES = 6  # more lines in colour than this cannot be told apart
 GRID = np.linspace(0, 1, 201)  # false positive rates at which curves are averaged
@@ -43,12 +43,12 @@ def roc_curve(positive: npt.NDArray[np.bool_], scores: Floats) -> tuple[Floats, 
     return false / false[-1], true / true[-1]
 
 
-def roc_figure(tests: Sequence[Tested]) -> Figure | None:
+def roc_figure(tests: Sequence[OneVsRest]) -> Figure | None:
     """Draw the curves of one model on the test split; None where no class has both positives and negatives.
 
     Parameters
     ----------
-    tests : sequence of Tested
+    tests : sequence of OneVsRest
         One for each seed.
     """
     names = tests[0].names

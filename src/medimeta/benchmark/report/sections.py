@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
 
 from medimeta.benchmark.report.class_bars import class_figure
 from medimeta.benchmark.report.learning_curves import Training, learning_figure
@@ -11,28 +13,27 @@ from medimeta.benchmark.report.plot import Figure
 from medimeta.benchmark.report.reliability import reliability_figure
 from medimeta.benchmark.report.roc import roc_figure
 from medimeta.benchmark.report.shots import Shots, shots_figure
-from medimeta.benchmark.results import Results, Tested, read_tested
+from medimeta.benchmark.results import OneVsRest, Results, read_one_vs_rest
 from medimeta.benchmark.rows import Row
 from medimeta.benchmark.table import DASH
+from medimeta.learning.metrics.scores import FIGURES
 
-METRICS = {
+OF_CLASSES = {
     "auroc": "AUROC",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
     "average_precision": "average precision",
-    "expected_calibration_error": "expected calibration error",
-    "kappa": "quadratic-weighted kappa",
-    "quadratic_kappa": "quadratic-weighted kappa",
-    "mean_absolute_error": "mean absolute error, in grades",
+    "recall": "recall",
+    "specificity": "specificity",
 }
 
 
 @dataclass(frozen=True)
 class ModelPart:
-    """One model of a task, with its figures."""
+    """One model of a task: its row, its figures, and every class in numbers."""
 
     row: Row
     figures: tuple[Figure, ...]
+    class_columns: tuple[str, ...]
+    classes: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def make_sections(results: Results, rows: Sequence[Row]) -> tuple[tuple[TaskPart
                 task=task,
                 kind=card.target.word if card else "",
                 classes=len(card.classes) if card else len((supervised or own)[0].runs[0].test.get("per_class") or ()),
-                models=tuple(ModelPart(row, _figures(results, row, problems)) for row in supervised),
+                models=tuple(ModelPart(row, _figures(results, row, problems), *_classes(row)) for row in supervised),
                 few_shot=shots_figure(_curves([row for row in own if not row.supervised])),
                 rows=own,
                 metrics=_metrics(supervised),
@@ -127,10 +128,10 @@ def make_sections(results: Results, rows: Sequence[Row]) -> tuple[tuple[TaskPart
 
 
 def _figures(results: Results, row: Row, problems: list[str]) -> tuple[Figure, ...]:
-    tests: list[Tested] = []
+    tests: list[OneVsRest] = []
     for run in row.runs:
         path = results.path_of(run)
-        found = read_tested(path, run)
+        found = read_one_vs_rest(path, run)
         if isinstance(found, str):
             problems.append(f"{path.parent.relative_to(results.out).as_posix()}/{found}")
         else:
@@ -143,7 +144,7 @@ def _figures(results: Results, row: Row, problems: list[str]) -> tuple[Figure, .
     figures = [
         roc_figure(tests) if tests else None,
         class_figure([run.test for run in row.runs]),
-        reliability_figure(tests) if tests else None,
+        reliability_figure(tests, row.mean("expected_calibration_error")) if tests else None,
         learning_figure(trainings),
     ]
     return tuple(figure for figure in figures if figure is not None)
@@ -161,15 +162,9 @@ def _curves(rows: Sequence[Row]) -> list[Shots]:
 
 
 def _metrics(rows: Sequence[Row]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return every figure that has an interval, and those that are known by name."""
-    found: dict[str, None] = {}
-    for row in rows:
-        for run in row.runs:
-            test = run.test
-            found |= dict.fromkeys(name for name in test if f"{name}_interval" in test or name in METRICS)
-    return tuple(
-        (METRICS.get(name, name.replace("_", " ")), tuple(_shown(row, name) for row in rows)) for name in found
-    )
+    """Return every figure of a whole task that any row has."""
+    known = [name for name in FIGURES if any(row.mean(name) is not None for row in rows)]
+    return tuple((FIGURES[name], tuple(_shown(row, name) for row in rows)) for name in known)
 
 
 def _shown(row: Row, name: str) -> str:
@@ -177,3 +172,22 @@ def _shown(row: Row, name: str) -> str:
     if mean is None:
         return DASH
     return f"{mean:.3f}" if bounds is None else f"{mean:.3f} ({bounds[0]:.3f} to {bounds[1]:.3f})"
+
+
+def _classes(row: Row) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return heads and lines of the table of classes: means over seeds, and the widest intervals."""
+    found = [run.test.get("per_class") or {} for run in row.runs]
+    columns = [name for name in OF_CLASSES if any(name in each for classes in found for each in classes.values())]
+    lines = []
+    for name in found[0]:
+        own = [classes.get(name) or {} for classes in found]
+        lines.append((name, f"{own[0].get('positives') or 0:,}", *(_class_figure(own, column) for column in columns)))
+    return ("class", "positives", *(OF_CLASSES[column] for column in columns)), tuple(lines)
+
+
+def _class_figure(own: Sequence[Mapping[str, Any]], name: str) -> str:
+    values = [each[name] for each in own if each.get(name) is not None]
+    bounds = [bound for each in own for bound in each.get(f"{name}_interval") or ()]
+    if not values:
+        return DASH
+    return f"{fmean(values):.3f}" + (f" ({min(bounds):.3f} to {max(bounds):.3f})" if bounds else "")

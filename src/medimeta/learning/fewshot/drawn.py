@@ -9,9 +9,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from medimeta.catalogue.schema import FrozenDict, TaskCard
+from medimeta.catalogue.schema import TaskCard
 from medimeta.errors import UsageError
 from medimeta.learning.fewshot.config import FewShotConfig
+from medimeta.learning.maml import episode_card
 from medimeta.loading.dataset import TaskDataset
 from medimeta.loading.episode import Episode
 from medimeta.loading.episodes import Episodes
@@ -40,7 +41,7 @@ class DrawnEpisode:
         card = self.episode.dataset.task
         if card is None:
             raise UsageError("an episode is of one task: its dataset has several.")
-        return episode_task(card, self.episode.classes)
+        return episode_card(card, self.episode.classes)
 
 
 def draw(dataset: TaskDataset, config: FewShotConfig) -> Episodes:
@@ -67,15 +68,3 @@ def numbered(episodes: Episodes) -> Iterator[DrawnEpisode]:
     """Draw all episodes, one after the other."""
     return (DrawnEpisode(number, episodes[number]) for number in range(len(episodes)))
 
-
-def episode_task(task: TaskCard, classes: tuple[str, ...]) -> TaskCard:
-    """Return a task of some classes of a task, which are stored as 0 and up.
-
-    Examples
-    --------
-    >>> import medimeta as mm
-    >>> grades = mm.task("dr_regular/Clarity")
-    >>> dict(episode_task(grades, grades.classes[2:4]).labels) == dict(enumerate(grades.classes[2:4]))
-    True
-    """
-    return task.model_copy(update={"labels": FrozenDict(enumerate(classes))})
