@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 import medimeta as mm
-from medimeta.errors import MedimetaError, StoreError, UnknownNameError, UsageError, WeightsError
+from medimeta.errors import DivergedError, OutOfMemoryError, StoreError, UnknownNameError, UsageError, WeightsError
 from medimeta.learning.backbones import make_backbone
 from medimeta.learning.fewshot.config import FewShotConfig
 from medimeta.learning.fewshot.drawn import draw, numbered
@@ -229,7 +229,7 @@ def test_weights_from_a_file(known, tmp_path):
 
 
 def test_learning_that_diverges_names_the_episode(known):
-    with pytest.raises(MedimetaError, match="diverged in episode 0.*lower learning rate"):
+    with pytest.raises(DivergedError, match="diverged in episode 0.*lower learning rate"):
         run_few_shot(known["binary"], TINY.changed(learning_rate=1e30))
 
 
@@ -241,7 +241,7 @@ def test_too_little_memory_is_answered_with_the_batch_size_to_try(known, error, 
         raise error
 
     monkeypatch.setattr(timm.models.ResNet, "forward", fail)
-    with pytest.raises(MedimetaError, match="batch_size=16"):
+    with pytest.raises(OutOfMemoryError, match="batch_size=16"):
         run_few_shot(known["binary"], TINY.changed(method="protonet"))
 
 
