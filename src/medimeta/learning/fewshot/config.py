@@ -92,7 +92,7 @@ class FewShotConfig:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise unknown_name("few-shot method", str(self.method), METHODS)
-        problems = []
+        problems: list[str] = []
         try:
             check(self, UNUSABLE)
         except UsageError as error:
