@@ -160,7 +160,11 @@ def test_a_file_that_stops_short_within_a_whole_stream_is_told(source):
     assert "cut short or damaged (unexpected end of data)" in outcome(source(gzip.compress(tar()[:700])))
 
 
-@pytest.mark.parametrize("data", [b"", b"no gzip at all", gzip.compress(b"no tar"), gzip.compress(b"x" * 5000)])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no gzip at all", gzip.compress(b"no tar"), gzip.compress(b"x" * 5000)],
+    ids=["nothing", "no gzip", "no tar", "no header"],  # a gzip tells the time, and an id must not
+)
 def test_what_is_no_tarball_is_told(source, data):
     assert "cut short or damaged" in outcome(source(data))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,15 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medimeta._files import write_whole
+from medimeta.learning.predictions.npz_files import npz_bytes
+from medimeta.learning.predictions.predictions import Predictions
 from medimeta.learning.provenance import package as package
 from medimeta.learning.provenance import versions as versions
 
 FORMAT_VERSION = 2  # 2: a method, few-shot results, how it was trained apart from what was tested
+
+
+SomePredictions = Mapping[str, Predictions] | Mapping[str, npt.NDArray[Any]]
 
 
 class Training(BaseModel):
@@ -120,14 +126,37 @@ class Record(BaseModel):
         return None if value is None else int(value)
 
 
-def write_record(path: Path, record: Record, predictions: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write the predictions, then the record: a record that is there is finished."""
-    import io
+def write_record(
+    path: Path, record: Record, predictions: SomePredictions, model: Mapping[str, bytes] | None = None
+) -> None:
+    """Write the model, the predictions, and then the record: a record that is there is finished.
 
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **predictions)  # type: ignore[arg-type]
-    write_whole(path.with_name(record.predictions), buffer.getvalue())
+    Parameters
+    ----------
+    path : Path
+        Of the record.
+    record : Record
+        The record.
+    predictions : mapping of str to Predictions, or to ndarray
+        For its predictions file: by split, or any arrays by name.
+    model : mapping of str to bytes, optional
+        The files of its model's folder.
+    """
+    if record.model is not None:
+        folder = path.with_name(record.model)
+        for name, data in (model or {}).items():
+            write_whole(folder / name, data)
+    write_whole(path.with_name(record.predictions), _npz(predictions))
     write_whole(path, (record.model_dump_json(indent=1) + "\n").encode())
+
+
+def _npz(predictions: SomePredictions) -> bytes:
+    by_split = {name: each for name, each in predictions.items() if isinstance(each, Predictions)}
+    if by_split:
+        return npz_bytes(by_split)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **predictions)
+    return buffer.getvalue()
 
 
 def read_record(path: Path) -> Record | None:

@@ -1,234 +1,282 @@
-"""Run the cells of a grid: tasks by backbones by seeds. Finished cells are kept, so that an interrupted run resumes."""
+"""Run the cells of a grid. Finished cells are kept, failed ones are told in the end, and killed ones resume."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from medimeta._files import write_whole
-from medimeta.benchmark.protocol import paper_config
-from medimeta.benchmark.record import Record, Training, package, read_record, versions, write_record
-from medimeta.catalogue.schema import TaskCard
-from medimeta.errors import MedimetaError, RootNotWritableError, UsageError, WeightsError
-from medimeta.learning.backbones import check_backbone
-from medimeta.learning.config import TrainConfig
-from medimeta.learning.device import Devices, check_devices, device_name
-from medimeta.learning.metrics import evaluate
-from medimeta.learning.train import EpochDone, predict, train
-from medimeta.loading.dataset import TaskDataset
-from medimeta.store.reader import StoredDataset, resolve_task
+from medimeta.benchmark.cell import Cell
+from medimeta.benchmark.cell_job import CellJob
+from medimeta.benchmark.cluster import cluster
+from medimeta.benchmark.grid import Grid, grid_from, read_fields
+from medimeta.benchmark.job import Failure
+from medimeta.benchmark.ledger import Ledger
+from medimeta.benchmark.methods import Method, Step, methods
+from medimeta.benchmark.origins import from_file
+from medimeta.benchmark.plan import Plan, check_cells, plan_grid
+from medimeta.benchmark.pretraining import PretrainJob, started
+from medimeta.benchmark.record import Record
+from medimeta.benchmark.workers import Here, Processes, Workers
+from medimeta.errors import UsageError
+from medimeta.learning.device import Devices, check_devices
+from medimeta.store.layout import default_root
 
-Watcher = Callable[["Cell"], EpochDone | None]
-"""Called before a cell is trained; what it returns is called after each of the cell's epochs."""
 
+class Named(Protocol):
+    """What is told of: a cell, or a pre-training."""
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell of the grid."""
-
-    stored: StoredDataset
-    task: TaskCard
-    config: TrainConfig
-    weights: Path | None
+    @property
+    def title(self) -> str:
+        """What people call it."""
 
     @property
     def name(self) -> str:
-        """Path of the cell's record below the output folder, without extension."""
-        folder = re.sub(r"[^\w.-]+", "_", self.task.id.replace("/", "__"))
-        kind = self.config.weights.partition(":")[0]
-        return f"{folder}/{self.config.backbone}-{kind}-seed{self.config.seed}-{self.config.digest()[:8]}"
+        """Its place below the output folder: its own."""
+
+
+class Watcher(Protocol):
+    """Who is told how it goes."""
+
+    def started(self, what: Named) -> None:
+        """Take note that a cell or a pre-training begins."""
+
+    def stepped(self, what: Named, step: Step) -> None:
+        """Take note of a step of it."""
+
+
+class Unwatched:
+    """Tells nobody."""
+
+    def started(self, what: Named) -> None:
+        """Do nothing."""
+
+    def stepped(self, what: Named, step: Step) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a cell: its record, or the error that ended it."""
+    """What became of a cell: its record, or the failure that ended it.
 
+    Attributes
+    ----------
+    place : int
+        Place of the cell in what was to be run.
+    cell : Cell
+        The cell, with the weights that were pre-trained for it.
+    record : Record or None
+        Its record.
+    error : Failure, optional
+        Why it has none.
+    kept : bool
+        Whether it was finished before.
+    """
+
+    place: int
     cell: Cell
     record: Record | None
-    error: MedimetaError | None = None
+    error: Failure | None = None
     kept: bool = False
 
 
-def plan_cells(
-    tasks: Sequence[str],
-    backbones: Sequence[str],
-    seeds: Sequence[int],
+@dataclass(frozen=True)
+class Running:
+    """How cells are run; nothing of it decides about their figures.
+
+    Attributes
+    ----------
+    devices : int or "auto"
+        Devices of each cell.
+    jobs : int
+        Cells at a time; each in a process of its own where there are several.
+    dask : str, optional
+        Address of a Dask scheduler, to run them on a cluster.
+    retries : int
+        How often a cell that crashed is tried again.
+    models : bool
+        Whether trained models are kept.
+    """
+
+    devices: Devices = "auto"
+    jobs: int = 1
+    dask: str | None = None
+    retries: int = 0
+    models: bool = True
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1 or self.retries < 0:
+            raise UsageError(
+                f"jobs must be at least 1 and retries not negative, got jobs={self.jobs}, retries={self.retries}."
+            )
+        check_devices(self.devices)
+
+    def workers(self) -> AbstractContextManager[Workers]:
+        """Open what runs the cells."""
+        if self.dask is not None:
+            return cluster(self.dask)
+        return nullcontext(Here() if self.jobs == 1 else Processes(self.jobs, self.devices))
+
+
+def run_benchmark(
+    grid: Grid | Mapping[str, Any] | str | Path,
+    root: str | Path | None = None,
+    out: str | Path = "runs",
     *,
-    root: Path,
-    weights: Path | None = None,
-    pretrained: bool = True,
-    max_epochs: int = 100,
-    batch_size: int | None = None,
-) -> list[Cell]:
-    """Lay out a grid; everything that can be wrong with its names is told before anything is trained.
+    known: Mapping[str, Method] | None = None,
+    watcher: Watcher | None = None,
+    **running: Any,
+) -> list[Outcome]:
+    """Run a grid, and return what became of each cell, in the order of the grid.
 
     Parameters
     ----------
-    tasks : sequence of str
-        Tasks as ``dataset/task``; a dataset alone means its primary task.
-    backbones : sequence of str
-        Names that timm knows.
-    seeds : sequence of int
-        One run each.
-    root : Path
-        Where the datasets lie.
-    weights : Path, optional
-        A weights file for every backbone.
-    pretrained : bool
-        Whether to start from ImageNet weights where there is no file.
-    max_epochs : int
-        Upper bound of epochs.
-    batch_size : int, optional
-        Other than the paper's.
+    grid : Grid, mapping, or path
+        What to run: a `Grid`, its fields, or a YAML file of them.
+    root : path, optional
+        Where the datasets lie. Else ``$MEDIMETA_ROOT``, else ``./data``.
+    out : path
+        Folder of the results. Cells that are finished there are kept.
+    known : mapping of str to Method, optional
+        Methods of your own by name, besides those of `medimeta.benchmark.methods.methods`.
+    watcher : Watcher, optional
+        Is told how it goes.
+    **running
+        Fields of `Running`: `devices`, `jobs`, `dask`, `retries`, `models`.
 
     Raises
     ------
-    UnknownNameError, DatasetNotFoundError, WeightsError, UsageError
-        A name, dataset, file or number that is not usable.
+    MedimetaError
+        The grid cannot be run; nothing was.
+
+    Examples
+    --------
+    >>> from medimeta.benchmark.run import run_benchmark
+    >>> root, out = getfixture("small_root"), getfixture("tmp_path")
+    >>> tiny = {"tasks": "bus/malignancy", "backbones": "test_resnet.r160_in1k", "weights": "none",
+    ...         "training": {"max_epochs": 1}}
+    >>> [(outcome.cell.task.id, outcome.kept) for outcome in run_benchmark(tiny, root, out)]
+    [('bus/malignancy', False)]
+    >>> [outcome.kept for outcome in run_benchmark(tiny, root, out)]
+    [True]
     """
-    if not tasks or not backbones or not seeds:
-        raise UsageError("there is nothing to run: name at least one task, one backbone and one seed.")
-    for backbone in backbones:
-        check_backbone(backbone)
-    origin = _weights_name(weights, pretrained)
-    cells = []
-    for name in tasks:
-        stored, card = resolve_task(name, root)
-        for backbone in backbones:
-            for seed in seeds:
-                config = paper_config(backbone, weights=origin, seed=seed, max_epochs=max_epochs)
-                if batch_size is not None:
-                    config = replace(config, batch_size=batch_size)
-                cells.append(Cell(stored, card or stored.info.tasks[0], config, weights))
-    return list({cell.name: cell for cell in cells}.values())  # what is named twice is run once
+    if isinstance(grid, str | Path):
+        grid = grid_from(read_fields(grid), str(grid))
+    elif not isinstance(grid, Grid):
+        grid = grid_from(grid)
+    every = {**methods(), **(known or {})}
+    plan = plan_grid(grid, default_root(root), every)
+    plan.raise_for_missing()
+    outcomes = run_cells(plan, Path(out), Running(**running), known=every, watcher=watcher)
+    return sorted(outcomes, key=lambda outcome: outcome.place)
 
 
 def run_cells(
-    cells: Sequence[Cell], out: Path, *, devices: Devices = "auto", watcher: Watcher | None = None
+    plan: Plan,
+    out: Path,
+    running: Running | None = None,
+    *,
+    known: Mapping[str, Method] | None = None,
+    watcher: Watcher | None = None,
 ) -> Iterator[Outcome]:
-    """Run cells one after another, and yield what became of each.
+    """Run the cells of a plan, and yield what became of each, as it ends.
 
-    A cell whose record is there, for the same settings and the same data, is kept and not run again. A cell that fails
-    does not stop the others.
+    A cell whose record is there, for the same settings and the same data, is kept and not run again. Weights that cells
+    start from are pre-trained first. A cell that fails does not stop the others; why it failed is written beside where
+    its record would be.
 
     Raises
     ------
-    UsageError
-        More devices than this version trains on.
+    UsageError, WeightsError, MedimetaError
+        What is wrong with the data, the weights or the devices, all at once, before anything is trained.
     RootNotWritableError
         The output folder cannot be written.
-    WeightsError
-        Weights that one cell cannot have, no other can.
     """
-    check_devices(devices)
-    _check_out(out)
-    for cell in cells:
-        kept = finished(cell, out)
-        if kept is not None:
-            yield Outcome(cell, kept, kept=True)
-            continue
-        try:
-            yield Outcome(cell, run_cell(cell, out, devices=devices, epoch_done=watcher(cell) if watcher else None))
-        except WeightsError:
-            raise
-        except MedimetaError as error:
-            yield Outcome(cell, None, error)
+    run = _Run(plan, Ledger(out), running or Running(), known or methods(), watcher or Unwatched())
+    cells = [started(cell, plan.pretraining, run.ledger.out) for cell in plan.cells]
+    places = dict(enumerate(cells))
+    left = yield from run.kept(places)
+    check_cells(list(left.values()), run.known)
+    if left:
+        with run.running.workers() as workers:
+            left = yield from run.pretrained(left, workers)
+            yield from run.ended(left, workers)
 
 
-def finished(cell: Cell, out: Path) -> Record | None:
-    """Return the record of a cell that was run before with the same settings on the same data."""
-    record = read_record(out / f"{cell.name}.json")
-    if record is None or record.config_sha256 != cell.config.digest() or record.data != cell.stored.fingerprint():
-        return None
-    return record
+@dataclass(frozen=True)
+class _Run:
+    """What the stages of a run share. Each takes the cells that are left, by place, and returns what is left then."""
+
+    plan: Plan
+    ledger: Ledger
+    running: Running
+    known: Mapping[str, Method]
+    watcher: Watcher
+
+    def kept(self, left: Mapping[int, Cell]) -> Generator[Outcome, None, dict[int, Cell]]:
+        """Keep what is finished."""
+        unfinished = {}
+        for place, cell in left.items():
+            record = None if cell.origin.pending else self.ledger.finished(cell)
+            if record is None:
+                unfinished[place] = cell
+            else:
+                yield Outcome(place, cell, record, kept=True)
+        return unfinished
+
+    def pretrained(self, left: Mapping[int, Cell], workers: Workers) -> Generator[Outcome, None, dict[int, Cell]]:
+        """Pre-train what cells start from."""
+        waiting = {place: self.plan.pretraining[cell.name] for place, cell in left.items() if cell.origin.pending}
+        stages = list({stage.name: stage for stage in waiting.values()}.values())
+        if not stages:
+            return dict(left)
+        jobs = [PretrainJob(stage, self.ledger.out, self.running.devices) for stage in stages]
+        made: dict[str, Any] = {}
+        for place, result in workers.run(jobs, _ByPlace(stages, self.watcher)):
+            made[stages[place].name] = result
+        ready = {}
+        for place, cell in left.items():
+            result = made[waiting[place].name] if place in waiting else None
+            if isinstance(result, Failure):
+                failure = replace(result, message=f"its pre-training failed: {result.message}")
+                self.ledger.note(cell, failure, 1)
+                yield Outcome(place, cell, None, failure)
+            else:
+                ready[place] = cell if result is None else cell.started_from(from_file(result, cell.origin.name))
+        return (yield from self.kept(ready))
+
+    def ended(self, left: Mapping[int, Cell], workers: Workers) -> Iterator[Outcome]:
+        """Run cells, and again what crashed, as often as is asked for."""
+        for tries in range(1, self.running.retries + 2):
+            again = {}
+            places, cells = list(left), list(left.values())
+            for number, result in workers.run(list(map(self._job, cells)), _ByPlace(cells, self.watcher)):
+                place, cell = places[number], cells[number]
+                if not isinstance(result, Failure):
+                    yield Outcome(place, cell, self.ledger.keep(cell, result))
+                    continue
+                self.ledger.note(cell, result, tries)
+                if result.crash and tries <= self.running.retries:
+                    again[place] = cell
+                else:
+                    yield Outcome(place, cell, None, result)
+            left = again
+
+    def _job(self, cell: Cell) -> CellJob:
+        return CellJob(cell, self.known[cell.method], self.ledger.out, self.running.devices, self.running.models)
 
 
-def run_cell(cell: Cell, out: Path, *, devices: Devices = "auto", epoch_done: EpochDone | None = None) -> Record:
-    """Train one cell, test it, and write its record and predictions.
+@dataclass(frozen=True)
+class _ByPlace:
+    """Tells of what is run who is told of places."""
 
-    Returns
-    -------
-    Record
-        The finished record, as written to ``<out>/<cell name>.json``.
-    """
-    parts = {split: TaskDataset(cell.stored, cell.task, [split]) for split in ("train", "val", "test")}
-    if not len(parts["test"]):
-        raise UsageError(f"{cell.task.id}: the test split has no samples, so there is nothing to report.")
-    trained = train(
-        parts["train"],
-        parts["val"],
-        cell.config,
-        weights=cell.weights,
-        devices=devices,
-        epoch_done=epoch_done,
-    )
-    predictions: dict[str, Any] = {}
-    results = {}
-    for split in ("val", "test"):
-        labels, scores = parts[split].labels, predict(trained.model, parts[split], cell.config)
-        results[split] = evaluate(cell.task, labels, scores, seed=cell.config.seed).as_dict()  # type: ignore[arg-type]
-        predictions |= {
-            f"{split}_indices": parts[split].indices,
-            f"{split}_labels": labels,
-            f"{split}_scores": scores,
-        }
-    path = out / f"{cell.name}.json"
-    manifest = cell.stored.manifest
-    record = Record(
-        method="supervised",
-        task=cell.task.id,
-        backbone=cell.config.backbone,
-        weights=cell.config.weights,
-        weights_name=_name_of_weights(cell),
-        seed=cell.config.seed,
-        config=cell.config.as_dict(),
-        config_sha256=cell.config.digest(),
-        data=cell.stored.fingerprint(),
-        data_partial=manifest is not None and manifest.partial,
-        samples={split: len(part) for split, part in parts.items()},
-        package=package(),
-        versions=versions(),
-        device=device_name(),
-        seconds=trained.seconds,
-        images_per_second=trained.images_per_second,
-        test=results["test"],
-        training=Training(
-            chosen_by=trained.chosen_by,
-            best_epoch=trained.best_epoch,
-            epochs=trained.epochs,
-            history=tuple(trained.history),
-            val=results["val"],
-        ),
-        predictions=f"{path.stem}.npz",
-    )
-    write_record(path, record, predictions)
-    return record
+    run: Sequence[Named]
+    watcher: Watcher
 
+    def started(self, place: int) -> None:
+        self.watcher.started(self.run[place])
 
-def _check_out(out: Path) -> None:
-    try:
-        write_whole(out / ".writable", b"")
-        (out / ".writable").unlink()
-    except OSError as error:
-        raise RootNotWritableError(
-            f"{out}: cannot be written ({error.strerror}). Pass another folder as --out."
-        ) from error
-
-
-def _name_of_weights(cell: Cell) -> str:
-    if cell.weights is not None:
-        return cell.weights.stem
-    return "scratch" if cell.config.weights == "none" else cell.config.weights
-
-
-def _weights_name(weights: Path | None, pretrained: bool) -> str:
-    if weights is None:
-        return "imagenet" if pretrained else "none"
-    if not weights.is_file():
-        raise WeightsError(f"{weights}: there is no such file. Check the path given as --weights.")
-    with weights.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    def stepped(self, place: int, step: Step) -> None:
+        self.watcher.stepped(self.run[place], step)

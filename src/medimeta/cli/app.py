@@ -15,6 +15,8 @@ from medimeta.cli import (
     evaluate,
     list_datasets,
     new,
+    predict,
+    pretrain,
     report,
     show,
     stats,
@@ -58,6 +60,12 @@ app.command("train", epilog="Example: medimeta train 'bus/case category' --backb
 )
 app.command("evaluate", epilog="Example: medimeta evaluate predictions.csv --task 'bus/malignancy' --root data")(
     evaluate.command
+)
+app.command("pretrain", epilog="Example: medimeta pretrain --target oct --method maml --order 2 --shots 1-10")(
+    pretrain.command
+)
+app.command("predict", epilog="Example: medimeta predict runs/model 'bus/malignancy' --split test --out scores.npz")(
+    predict.command
 )
 app.command("benchmark", epilog="Example: medimeta benchmark --datasets bus,pbc --backbone resnet18,resnet50")(
     benchmark.command

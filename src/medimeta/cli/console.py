@@ -12,7 +12,6 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from medimeta.benchmark.run import Watcher
     from medimeta.building.engine import Progress
 
 PIPE_WIDTH = 160  # of tables that go to a file or a pipe, where there is no screen to fit
@@ -40,7 +39,7 @@ def build_progress() -> Iterator[Progress]:
     bars: dict[str, TaskID] = {}
     resumed: dict[str, int] = {}
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]} images/s"),
@@ -57,35 +56,3 @@ def build_progress() -> Iterator[Progress]:
             bar.update(bars[dataset], completed=done, rate=f"{made / elapsed:.0f}" if made and elapsed else "–")
 
         yield progress
-
-
-@contextmanager
-def epoch_progress() -> Iterator[Watcher]:
-    """Show the last epoch of the cell that is trained: one line that changes, or, in a log, a line an epoch."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    from medimeta.benchmark.run import Cell
-    from medimeta.learning.train import EpochDone
-
-    screen = Console(stderr=True, highlight=False)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-
-        def watcher(cell: Cell) -> EpochDone:
-            title = f"{cell.task.id}, {cell.config.backbone}, seed {cell.config.seed}"
-            for old in bar.task_ids:
-                bar.remove_task(old)
-            line = bar.add_task(f"{title}: first epoch", total=None)
-
-            def epoch_done(epoch: int, figures: dict[str, float]) -> None:
-                text = f"{title}: epoch {epoch}, loss {figures['train_loss']:.3f}"
-                text += f", validation AUROC {100 * figures['val_auroc']:.1f}"
-                if screen.is_terminal:
-                    bar.update(line, description=text)
-                else:
-                    typer.echo(text, err=True)
-
-            return epoch_done
-
-        yield watcher

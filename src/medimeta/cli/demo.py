@@ -33,7 +33,9 @@ def command(
     ] = False,
 ) -> int:
     """Go the whole way once: originals, build, verify, train a small baseline, table."""
-    from medimeta.benchmark.run import plan_cells
+    from medimeta.benchmark.grid import Grid
+    from medimeta.benchmark.plan import plan_grid
+    from medimeta.benchmark.run import Running
     from medimeta.building.engine import build
     from medimeta.store.verify import verify
     from medimeta.synthetic.originals import available, write_originals
@@ -64,10 +66,14 @@ def command(
     if everything:
         return _load_all(names, root)
     typer.echo(f"4. Train {backbone} from scratch for {max_epochs} epochs on each primary task, and test it")
-    cells = plan_cells(
-        names, [backbone], [seed], root=root, pretrained=False, max_epochs=max_epochs, batch_size=BATCH_SIZE
+    grid = Grid(
+        datasets=tuple(names),
+        backbones=(backbone,),
+        seeds=(seed,),
+        weights=("none",),
+        training={"max_epochs": max_epochs, "batch_size": BATCH_SIZE},
     )
-    code = run_grid(cells, runs, devices="auto", json=False)
+    code = run_grid(plan_grid(grid, root), runs, Running(), json=False)
     if source is None:
         typer.echo("These images are synthetic: the figures show that the path works, and say nothing about patients.")
     typer.echo(f"Datasets lie in {root}. {_next(names[0])}")

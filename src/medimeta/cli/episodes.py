@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,7 +52,7 @@ def command(
 
     if "/" not in task:
         raise typer.BadParameter(f"expected a task as 'dataset/task', got {task!r}", param_hint="TASK")
-    bounds = _bounds(shots, "--shots"), _bounds(ways, "--ways") if ways is not None else None
+    bounds = options.bounds(shots, "--shots"), options.bounds(ways, "--ways") if ways is not None else None
     require("torch")
     from medimeta.loading.dataset import load
     from medimeta.loading.episode_codecs import checked_path
@@ -79,14 +78,6 @@ def command(
         print_json(episodes.document())
     else:
         print_json({**_report(episodes), "file": str(out)})
-
-
-def _bounds(text: str, option: str) -> int | tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text.strip(), re.ASCII)
-    if match is None:
-        raise typer.BadParameter(f"expected a number, or bounds such as 1-10; got {text!r}", param_hint=option)
-    low, high = match.groups()
-    return int(low) if high is None else (int(low), int(high))
 
 
 def _report(episodes: Episodes) -> dict[str, Any]:

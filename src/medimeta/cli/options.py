@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -71,6 +72,18 @@ def numbers(values: Sequence[str] | None, default: Sequence[int]) -> list[int]:
         raise typer.BadParameter(f"expected whole numbers, got {', '.join(values or ())}") from None
 
 
+def origin(weights: Path | None, *, pretrained: bool) -> str:
+    """Return where a backbone starts from, as a grid has it."""
+    if weights is not None:
+        return str(weights)
+    return "imagenet" if pretrained else "none"
+
+
+def training(max_epochs: int, batch_size: int | None) -> dict[str, int]:
+    """Return the settings of training that were given."""
+    return {"max_epochs": max_epochs} | ({} if batch_size is None else {"batch_size": batch_size})
+
+
 def device_count(value: str) -> int | Literal["auto"]:
     """Return the number of devices, or ``"auto"``.
 
@@ -84,3 +97,23 @@ def device_count(value: str) -> int | Literal["auto"]:
     if value.isascii() and value.isdigit() and int(value) > 0:
         return int(value)
     raise typer.BadParameter(f"expected 1 or auto, got {value!r}", param_hint="--devices")
+
+
+def bounds(text: str, option: str) -> int | tuple[int, int]:
+    """Read a number, or two bounds.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is neither.
+
+    Examples
+    --------
+    >>> bounds("5", "--shots"), bounds("1-10", "--shots")
+    (5, (1, 10))
+    """
+    match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", text.strip(), re.ASCII)
+    if match is None:
+        raise typer.BadParameter(f"expected a number, or bounds such as 1-10; got {text!r}", param_hint=option)
+    low, high = match.groups()
+    return int(low) if high is None else (int(low), int(high))

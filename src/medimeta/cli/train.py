@@ -27,17 +27,19 @@ def command(
     json: options.Json = False,
 ) -> int:
     """Train on one task, test it, and write record, predictions and table."""
-    from medimeta.benchmark.run import plan_cells
+    from medimeta.benchmark.grid import Grid
+    from medimeta.benchmark.plan import plan_grid
+    from medimeta.benchmark.run import Running
     from medimeta.store.layout import default_root
 
-    cells = plan_cells(
-        [task],
-        options.words(backbone, ["resnet18"]),
-        options.numbers(seeds, [0]),
-        root=default_root(root),
-        weights=weights,
-        pretrained=pretrained,
-        max_epochs=max_epochs,
-        batch_size=batch_size,
+    running = Running(devices=options.device_count(devices))
+    grid = Grid(
+        tasks=(task,),
+        backbones=tuple(options.words(backbone, ["resnet18"])),
+        seeds=tuple(options.numbers(seeds, [0])),
+        weights=(options.origin(weights, pretrained=pretrained),),
+        training=options.training(max_epochs, batch_size),
     )
-    return run_grid(cells, out, devices=options.device_count(devices), json=json)
+    plan = plan_grid(grid, default_root(root))
+    plan.raise_for_missing()
+    return run_grid(plan, out, running, json=json)

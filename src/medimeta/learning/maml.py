@@ -14,24 +14,25 @@ Episodes differ in images and outputs, so that `torch.func.vmap` over them would
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.func import functional_call, grad
-from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from medimeta.catalogue.schema import FrozenDict, TaskCard
 from medimeta.learning.heads import Head
+from medimeta.learning.inputs import evaluating
 
 Order = Literal[1, 2]
 """Whether the outer gradient goes through the inner gradients (2) or takes them as constants (1)."""
 
-BatchNorm = Literal["batch", "running"]
-"""Where batch normalisation takes its statistics from: each set of images by itself, or the running averages."""
+BatchNorm = Literal["support", "batch", "running"]
+"""Where batch normalisation takes its statistics from; see `Learner`."""
 
 Parameters = Mapping[str, torch.Tensor]
 HEAD = "head/"  # no name of a parameter has a slash
@@ -53,7 +54,7 @@ class InnerLoop:
     Examples
     --------
     >>> start = torch.tensor(3.0, requires_grad=True)
-    >>> end = InnerLoop(steps=2, rate=0.25)(lambda at: (at["x"] ** 2), {"x": start})["x"]
+    >>> end = InnerLoop(steps=2, rate=0.25)(lambda at: at["x"] ** 2, {"x": start})["x"]
     >>> end.item(), torch.autograd.grad(end, start)[0].item()  # each step halves x
     (0.75, 0.25)
     """
@@ -61,13 +62,6 @@ class InnerLoop:
     steps: int = 4
     rate: float = 0.1
     order: Order = 2
-
-    def problems(self) -> list[str]:
-        """Say what is wrong with these settings."""
-        found = [] if self.steps >= 1 else [f"inner_steps must be at least 1, got {self.steps}"]
-        found += [] if 0 < self.rate < float("inf") else [f"inner_rate must be positive, got {self.rate}"]
-        known = get_args(Order)
-        return found + ([] if self.order in known else [f"order must be 1 or 2, got {self.order!r}"])
 
     def __call__(self, loss: Callable[[Parameters], torch.Tensor], parameters: Parameters) -> dict[str, torch.Tensor]:
         """Descend from the parameters.
@@ -93,7 +87,7 @@ class InnerLoop:
         return current
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Adapted:
     """A learner after its inner loop.
 
@@ -103,17 +97,20 @@ class Adapted:
         Whose weights were adapted.
     head : Head
         What the episode asks; its own weights are not used.
+    support : tensor of float, shape (B, 3, S, S)
+        The images that were learned from.
     parameters : mapping of str to tensor
         The adapted weights, those of the head included.
     """
 
     learner: Learner
     head: Head
+    support: torch.Tensor
     parameters: Parameters
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits ``(B, outputs)`` of normalised images ``(B, 3, S, S)``."""
-        return self.learner.logits(self.parameters, self.head, images)
+        return self.learner.logits(self.parameters, self.head, images, self.support)
 
     def loss(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of images with their labels; see `Head.loss`."""
@@ -122,6 +119,8 @@ class Adapted:
 
 class Learner:
     """A backbone that is adapted to one episode at a time.
+
+    Layers that act differently in training, such as dropout, act as in evaluation; batch normalisation by `batch_norm`.
 
     Parameters
     ----------
@@ -132,14 +131,14 @@ class Learner:
         Length of the backbone's feature vector.
     inner : InnerLoop
         The inner loop.
-    batch_norm : {"batch", "running"}
-        ``"batch"``: the support set is normalised with its own statistics, and so is the query set: a query image is
-        then scored together with the others, as in the original. ``"running"``: with the running averages, so that each
-        image is scored by itself. Other layers that act differently in training, such as dropout, are still.
+    batch_norm : {"support", "batch", "running"}
+        Whose statistics normalise. ``"support"``: those of the support set, for the query set too, so that query images
+        do not help each other. ``"batch"``: those of the images at hand, so that the query images are normalised
+        together, as in the original. ``"running"``: the running averages of the backbone.
     """
 
     def __init__(
-        self, backbone: nn.Module, features: int, inner: InnerLoop | None = None, *, batch_norm: BatchNorm = "batch"
+        self, backbone: nn.Module, features: int, inner: InnerLoop | None = None, *, batch_norm: BatchNorm = "support"
     ) -> None:
         self.backbone = backbone
         self.features = features
@@ -172,18 +171,28 @@ class Learner:
         def loss(parameters: Parameters) -> torch.Tensor:
             return head.loss(self.logits(parameters, head, images), targets)
 
-        return Adapted(self, head, self.inner(loss, {**start, **zeros}))
+        return Adapted(self, head, images, self.inner(loss, {**start, **zeros}))
 
-    def logits(self, parameters: Parameters, head: Head, images: torch.Tensor) -> torch.Tensor:
-        """Return logits of normalised images under these weights of backbone and head."""
-        body = {name: value for name, value in parameters.items() if not name.startswith(HEAD)}
+    def logits(
+        self, parameters: Parameters, head: Head, images: torch.Tensor, support: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return logits of normalised images under these weights of backbone and head.
+
+        Images of a query set come with the support set; those of the support set by themselves.
+        """
+        values = {name: value for name, value in parameters.items() if not name.startswith(HEAD)}
         top = {name.removeprefix(HEAD): value for name, value in parameters.items() if name.startswith(HEAD)}
-        count = len(images)
-        if count == 1:  # one image has no statistics of a batch: twice itself has, and the same result
-            images = images.expand(2, -1, -1, -1)
-        with statistics(self.backbone, self.batch_norm):
-            features = functional_call(self.backbone, body, (images,))
-        logits: torch.Tensor = functional_call(head, top, (features[:count],))
+        norms = [] if self.batch_norm == "running" else _norms(self.backbone)
+        if support is None or self.batch_norm != "support" or not norms:
+            shown, counted = images, len(images)
+        else:
+            shown, counted = torch.cat([support, images]), len(support)
+        for name, norm in norms:  # what they would subtract and divide by is taken care of before: see standardised
+            values[f"{name}.running_mean"] = torch.zeros_like(norm.running_mean)  # type: ignore[arg-type]
+            values[f"{name}.running_var"] = torch.full_like(norm.running_var, 1 - norm.eps)  # type: ignore[arg-type]
+        with evaluating(self.backbone), standardised([norm for _, norm in norms], counted):
+            features = functional_call(self.backbone, values, (shown,))
+        logits: torch.Tensor = functional_call(head, top, (features[-len(images) :],))
         return logits
 
     @torch.no_grad()
@@ -194,34 +203,32 @@ class Learner:
         use to anyone who evaluates it the usual way.
         """
         norms = _norms(self.backbone)
-        if not norms or len(images) < 2:
-            return
-        self.backbone.eval()
-        for norm in norms:
-            norm.train()
-        self.backbone(images)
-        self.backbone.eval()
+        if norms and len(images) > 1:
+            with evaluating(self.backbone):
+                for _, norm in norms:
+                    norm.train()
+                self.backbone(images)
 
 
 @contextmanager
-def statistics(backbone: nn.Module, kind: BatchNorm) -> Iterator[None]:
-    """Let batch normalisation use the batch or the running averages for a while, and leave the averages as they are.
+def standardised(norms: Iterable[nn.Module], count: int) -> Iterator[None]:
+    """Give layers of batch normalisation inputs that have mean 0 and variance 1, over the first `count` images.
 
-    All other layers act as in evaluation.
+    So they normalise by statistics of these images alone, and the result can be differentiated any number of times.
     """
-    modes = [(part, part.training) for part in backbone.modules()]
-    backbone.eval()
-    tracking = [(norm, norm.track_running_stats) for norm in _norms(backbone)] if kind == "batch" else []
-    for norm, _ in tracking:
-        norm.train()
-        norm.track_running_stats = False
+
+    def standardise(norm: Any, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        images = inputs[0] if inputs[0].dtype is torch.float64 else inputs[0].float()
+        axes = (0, *range(2, images.ndim))
+        variance, mean = torch.var_mean(images[:count], axes, correction=0, keepdim=True)
+        return ((images - mean) * torch.rsqrt(variance + norm.eps),)
+
+    handles = [norm.register_forward_pre_hook(standardise) for norm in norms]
     try:
         yield
     finally:
-        for norm, before in tracking:
-            norm.track_running_stats = before
-        for part, training in modes:
-            part.training = training
+        for handle in handles:
+            handle.remove()
 
 
 def episode_card(task: TaskCard, classes: tuple[str, ...]) -> TaskCard:
@@ -236,5 +243,7 @@ def episode_card(task: TaskCard, classes: tuple[str, ...]) -> TaskCard:
     return task.model_copy(update={"labels": FrozenDict(dict(enumerate(classes)))})
 
 
-def _norms(backbone: nn.Module) -> list[_NormBase]:
-    return [part for part in backbone.modules() if isinstance(part, _NormBase)]
+def _norms(backbone: nn.Module) -> list[tuple[str, _BatchNorm]]:
+    """Return the layers of batch normalisation that keep averages, by name."""
+    parts = backbone.named_modules()
+    return [(name, part) for name, part in parts if isinstance(part, _BatchNorm) and part.running_mean is not None]

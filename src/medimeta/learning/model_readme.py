@@ -137,9 +137,10 @@ def _scores(task: TaskCard, scores: Mapping[str, Mapping[str, Any]]) -> str:
         [split, f"{figures.get('samples', '')}", *(_figure(figures, name) for name in names)]
         for split, figures in scores.items()
     ]
+    looked = "The epoch was chosen on `val`" + ("; `test` was not looked at before." if "test" in scores else ".")
     text = [
         f"## Scores of {_text(task.id)}",
-        "The epoch was chosen on `val`; `test` was not looked at before. Brackets hold bootstrap intervals.",
+        f"{looked} Brackets hold bootstrap intervals.",
         _table(("split", "images", *(NAMES.get(name, name.replace("_", " ")) for name in names)), rows),
     ]
     if per_class := _per_class(scores.get("test", {})):

@@ -138,8 +138,7 @@ class MultiTaskModel(nn.Module):
         channels = 1 if self.channels == 3 and _is_grey(images) else self.channels
         device = next(self.parameters()).device
         parts: dict[str, list[npt.NDArray[np.float64]]] = {
-            task.id: [np.empty((0,) if task.target is TaskTarget.BINARY else (0, task.outputs))]
-            for task in self.tasks
+            task.id: [np.empty((0,) if task.target is TaskTarget.BINARY else (0, task.outputs))] for task in self.tasks
         }
         with evaluating(self):
             for chunk in image_chunks(images, channels=channels, size=self.size, device=device):

@@ -7,11 +7,12 @@ import json
 import math
 import operator
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from medimeta.errors import UsageError, problems_error, unknown_name
 from medimeta.learning.config import PRECISIONS
 from medimeta.learning.fewshot.methods import METHODS
+from medimeta.learning.maml import BatchNorm
 from medimeta.loading.normalize import STATISTICS
 
 WHOLE = {"shots": 1, "queries": 1, "episodes": 1, "seed": 0, "batch_size": 1, "steps": 0, "inner_steps": 0}
@@ -53,6 +54,9 @@ class FewShotConfig:
         Of the linear probe: the weight of half the squared norm of its weights, beside the summed loss.
     inner_steps, inner_learning_rate : int, float
         Of gradient descent in MAML.
+    inner_batch_norm : str
+        ``"support"``, ``"batch"`` or ``"running"``: whose statistics batch normalisation uses in MAML; see
+        `medimeta.learning.maml.Learner`.
 
     Raises
     ------
@@ -85,6 +89,7 @@ class FewShotConfig:
     penalty: float = 1.0
     inner_steps: int = 4
     inner_learning_rate: float = 0.1
+    inner_batch_norm: str = "support"
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -100,7 +105,11 @@ class FewShotConfig:
             for name in POSITIVE
             if not _positive(getattr(self, name))
         ]
-        for name, known in (("normalize", tuple(STATISTICS)), ("precision", PRECISIONS)):
+        for name, known in (
+            ("normalize", tuple(STATISTICS)),
+            ("precision", PRECISIONS),
+            ("inner_batch_norm", get_args(BatchNorm)),
+        ):
             if getattr(self, name) not in known:
                 problems.append(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
         for name in ("backbone", "weights"):

@@ -54,6 +54,10 @@ def assemble(
         problems.append(f"all columns must be of the same number of samples, got {told}")
     if not any(lengths.values()):
         problems.append("there are no samples")
+    flat = [name for name in (INDEX, FILEPATH, SUBJECT) if name in columns and columns[name].ndim > 1]
+    if flat:
+        problems.append(f"{_some(flat)} must have one value a sample")
+        return None
     samples = _samples(columns, row, problems)
     labels = _labels(card, columns[LABEL], row, problems) if LABEL in columns else None
     subjects = _subjects(columns[SUBJECT]) if SUBJECT in columns else None
@@ -120,22 +124,20 @@ def _samples(columns: Columns, row: RowName, problems: list[str]) -> Integers | 
     found = []
     if INDEX in columns:
         indices = columns[INDEX]
-        if indices.dtype.kind not in "iu" or indices.ndim != 1 or (indices.size and indices.min() < 0):
-            problems.append(
-                f"{INDEX} must be whole numbers, 0 or more, one a sample; got {indices.dtype} {indices.shape}"
-            )
+        if indices.dtype.kind not in "iu" or (indices.size and indices.min() < 0):
+            problems.append(f"{INDEX} must be whole numbers, 0 or more; got {indices.dtype}")
         else:
             found.append(indices.astype(np.int64))
     if FILEPATH in columns:
         wrong: list[int] = []
         parsed: list[int] = []
-        for place, name in enumerate(columns[FILEPATH].reshape(-1).tolist()):
+        for place, name in enumerate(columns[FILEPATH].tolist()):
             try:
                 parsed.append(image_index(str(name)))
             except ValueError:
                 wrong.append(place)
         if wrong:
-            first = columns[FILEPATH].reshape(-1)[wrong[0]]
+            first = columns[FILEPATH][wrong[0]]
             problems.append(
                 f"{FILEPATH} must be names such as {image_name(0)}; {str(first)!r} and others are not, "
                 f"in {rows_named(wrong, row)}"
@@ -181,7 +183,9 @@ def _labels(card: TaskCard, given: npt.NDArray[Any], row: RowName, problems: lis
 
 
 def _subjects(given: npt.NDArray[Any]) -> Integers:
-    """Count subjects by first appearance; where none is told, the sample is a subject of its own."""
+    """Return the numbers of subjects; names are counted by first appearance, and no name is a subject of its own."""
+    if given.dtype.kind in "iu":
+        return given.astype(np.int64)
     numbers: dict[Any, int] = {}
     keys = (
         (place,) if text in ("", "nan") else text for place, text in enumerate(given.astype(str).reshape(-1).tolist())

@@ -68,12 +68,13 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     """
     problem = "is no npz file: write it with numpy.savez(path, index=..., label=..., scores=...)"
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise PredictionsError(f"{path}: {problem}.")
-        with loaded:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
+                raise PredictionsError(f"{path}: {problem}.")
             problem = "is damaged"
-            found = {name: loaded[name] for name in loaded.files}
+            with loaded:
+                found = {name: loaded[name] for name in loaded.files}
     except MemoryError as error:
         raise PredictionsError(f"{path}: holds more than fits in memory ({error}).") from None
     except (OSError, ValueError, EOFError, KeyError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:

@@ -1,4 +1,4 @@
-"""How a backbone is pre-trained: a frozen, hashed description, so that equal weights can be traced to equal settings."""
+"""How a backbone is pre-trained: a frozen, hashed description, so that weights can be traced to their settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, Self, get_args
+
+import yaml
 
 from medimeta.errors import UsageError, problems_error, unknown_name
 from medimeta.learning.augment import Augmentation
@@ -17,6 +20,23 @@ from medimeta.loading.normalize import STATISTICS
 
 PretrainMethod = Literal["multi-task", "maml"]
 Sampling = Literal["size", "uniform"]
+
+OWN: Mapping[str, tuple[str, ...]] = {
+    "multi-task": ("batch_size", "sampling", "steps_per_epoch", "task_weights"),
+    "maml": (
+        "order",
+        "shots",
+        "queries",
+        "episodes",
+        "episodes_per_epoch",
+        "validation_episodes",
+        "meta_batch_size",
+        "inner_steps",
+        "inner_learning_rate",
+        "inner_batch_norm",
+    ),
+}
+"""Settings that one method alone uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +91,8 @@ class PretrainConfig:
         MAML: episodes a step of the outer loop.
     inner_steps, inner_learning_rate : int, float
         MAML: steps of gradient descent on a support set, and their rate.
-    batch_norm : {"batch", "running"}
-        MAML: the statistics that batch normalisation uses; see `medimeta.learning.maml.Learner`.
+    inner_batch_norm : {"support", "batch", "running"}
+        MAML: whose statistics batch normalisation uses; see `medimeta.learning.maml.Learner`.
     """
 
     method: PretrainMethod = "multi-task"
@@ -98,7 +118,7 @@ class PretrainConfig:
     meta_batch_size: int = 4
     inner_steps: int = 4
     inner_learning_rate: float = 0.1
-    batch_norm: BatchNorm = "batch"
+    inner_batch_norm: BatchNorm = "support"
 
     def __post_init__(self) -> None:
         if isinstance(self.shots, list):
@@ -116,7 +136,7 @@ class PretrainConfig:
                 ("precision", self.precision, PRECISIONS),
                 ("sampling", self.sampling, get_args(Sampling)),
                 ("order", self.order, get_args(Order)),
-                ("batch_norm", self.batch_norm, get_args(BatchNorm)),
+                ("inner_batch_norm", self.inner_batch_norm, get_args(BatchNorm)),
             )
             if value not in known
         ]
@@ -125,9 +145,7 @@ class PretrainConfig:
             rates |= {f"task_weights of {name}": value for name, value in self.task_weights.items()}
         else:
             problems.append(f"task_weights must be a mapping of tasks to numbers, got {self.task_weights!r}")
-        problems += [
-            f"{name} must be positive, got {value!r}" for name, value in rates.items() if not _positive(value)
-        ]
+        problems += [f"{name} must be positive, got {value!r}" for name, value in rates.items() if not _positive(value)]
         if not isinstance(self.augmentation, Augmentation):
             problems.append(f"augmentation must be a mapping of its settings, got {self.augmentation!r}")
         problems += self._shots_problems()
@@ -183,11 +201,12 @@ class PretrainConfig:
         return type(self).of({**{each.name: getattr(self, each.name) for each in fields(self)}, **settings})
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        return asdict(self)
+        """Return plain values, ready for JSON: those that the method uses."""
+        unused = {name for method, names in OWN.items() if method != self.method for name in names}
+        return {name: value for name, value in asdict(self).items() if name not in unused}
 
     def digest(self) -> str:
-        """Return the SHA-256 of the settings: equal for equal settings.
+        """Return the SHA-256 of the settings that the method uses: equal for equal settings.
 
         Examples
         --------
@@ -212,3 +231,22 @@ class PretrainConfig:
 
 def _positive(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read settings from a YAML file.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read, or is no mapping.
+    """
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}). Check the path given as --config.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: is not valid YAML ({' '.join(str(error).split())}).") from None
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path}: must be a mapping of settings, got {type(settings).__name__}.")
+    return settings

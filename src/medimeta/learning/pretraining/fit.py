@@ -164,7 +164,9 @@ def _explained(config: PretrainConfig, folder: Path) -> Iterator[None]:
         raise KeyboardInterrupt from error
     except torch.OutOfMemoryError as error:
         way_out = LESS_MEMORY[config.method].format(**config.as_dict())
-        raise MedimetaError(f"the memory of the device is too small to pre-train {config.backbone}. {way_out}") from error
+        raise MedimetaError(
+            f"the memory of the device is too small to pre-train {config.backbone}. {way_out}"
+        ) from error
     except OSError as error:
         if error.filename is not None and Path(error.filename).parent != folder:
             raise

@@ -67,10 +67,7 @@ class PretrainModule(lightning.LightningModule):
         """Log the mean loss over the tasks, and the mean AUROC over those that have one."""
         found = _gathered(self._found)
         self._found = []
-        by_task = {
-            task.id: [rest for name, *rest in found if name == task.id]
-            for task in self.sources.tasks
-        }
+        by_task = {task.id: [rest for name, *rest in found if name == task.id] for task in self.sources.tasks}
         losses = [_mean_loss(rows) for rows in by_task.values() if rows]
         self.by_task = {
             task.id: self._auroc(task, [seen for *_, seen in by_task[task.id]])
@@ -102,9 +99,7 @@ class MultiTaskModule(PretrainModule):
         mean = sum(weights.values()) / len(weights)
         self._weights = {name: weight / mean for name, weight in weights.items()}
         self._cards = {task.id: task for task in sources.tasks}
-        self.not_validated = tuple(
-            task.id for task in sources.tasks if math.isnan(_auroc_of_chance(sources, task))
-        )
+        self.not_validated = tuple(task.id for task in sources.tasks if math.isnan(_auroc_of_chance(sources, task)))
         if len(self.not_validated) == len(sources.tasks):
             self.monitor = "val_loss"
 
@@ -120,7 +115,10 @@ class MultiTaskModule(PretrainModule):
         """Return the loss of a batch."""
         images, labels = batch
         if len(images) == 1:  # batch normalisation has no statistics of one image: twice itself has, and the same loss
-            images, labels = images.expand(2, -1, -1, -1), {name: each.repeat_interleave(2, 0) for name, each in labels.items()}
+            images, labels = (
+                images.expand(2, -1, -1, -1),
+                {name: each.repeat_interleave(2, 0) for name, each in labels.items()},
+            )
         features = self.model.features(images)
         losses = []
         for name, each in labels.items():
@@ -155,9 +153,9 @@ class MetaModule(PretrainModule):
     def __init__(self, model: MultiTaskModel, sources: Sources, config: PretrainConfig) -> None:
         super().__init__(model, sources, config)
         self.automatic_optimization = False  # gradients of one episode at a time: a graph of several is too large
-        self._learner = Learner(model.backbone, model.feature_length, config.inner, batch_norm=config.batch_norm)
+        self._learner = Learner(model.backbone, model.feature_length, config.inner, batch_norm=config.inner_batch_norm)
         constant = InnerLoop(config.inner_steps, config.inner_learning_rate, order=1)
-        self._tester = Learner(model.backbone, model.feature_length, constant, batch_norm=config.batch_norm)
+        self._tester = Learner(model.backbone, model.feature_length, constant, batch_norm=config.inner_batch_norm)
         self._train = [train_episodes(train_set, config) for train_set, _ in sources.pairs]
         self._val = [episodes for _, val_set in sources.pairs if (episodes := val_episodes(val_set, config))]
         validated = {episodes.task.id for episodes in self._val}

@@ -1,4 +1,4 @@
-"""What pre-training leaves: a file of weights for every other verb, a record, a card, and a model where it has heads."""
+"""What pre-training leaves: weights for every other verb, a record, a card, and a model where it has heads."""
 
 from __future__ import annotations
 

@@ -163,9 +163,7 @@ def pair_problems(pair: Pair, tasks: Sequence[TaskCard], config: PretrainConfig)
 def train_episodes(train_set: TaskDataset, config: PretrainConfig) -> Episodes:
     """Return the episodes that a task is meta-trained on; classes with too few images are left out."""
     enough = config.most_shots + config.queries
-    return Episodes(
-        train_set, config.shots, config.queries, None, config.episodes, config.seed, min_samples=enough
-    )
+    return Episodes(train_set, config.shots, config.queries, None, config.episodes, config.seed, min_samples=enough)
 
 
 def val_episodes(val_set: TaskDataset, config: PretrainConfig) -> Episodes | None:

@@ -1,4 +1,4 @@
-"""Pre-training for a target task: on all that shares neither domain nor subjects with it, once for each set of tasks."""
+"""Pre-training for a target: on all that shares neither domain nor subjects with it, once for each set of tasks."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def plan_for(
 ) -> TargetPlan:
     """Find what to pre-train on for a target; reads no images.
 
-    Left out are the target's dataset and every dataset of its domain or with overlaps; see `medimeta.pretraining_tasks`.
+    Left out are the target's dataset, and every dataset of its domain or with overlaps; see
+    `medimeta.pretraining_tasks`.
 
     Parameters
     ----------
@@ -166,9 +167,7 @@ def pretrain_for(
     """
     config = config or PretrainConfig()
     plan = target if isinstance(target, TargetPlan) else plan_for(target, root, config, names=names)
-    pretrained = run_plan(
-        plan, Path(out), config, weights=weights, devices=devices, nodes=nodes, epoch_done=epoch_done
-    )
+    pretrained = run_plan(plan, Path(out), config, weights=weights, devices=devices, nodes=nodes, epoch_done=epoch_done)
     if pretrained.weights is None:
         raise MedimetaError(f"{out}: the result was not written.")
     return pretrained.weights
@@ -202,9 +201,7 @@ def _allowed(target: str, root: str | os.PathLike[str] | None, names: Sequence[s
     if names is None:
         return list(pretraining_tasks(target, root))
     asked = {
-        task.id: task
-        for name in names
-        for task in ([known_task(name, root)] if "/" in name else _tasks_of(name, root))
+        task.id: task for name in names for task in ([known_task(name, root)] if "/" in name else _tasks_of(name, root))
     }
     allowed = pretraining_tasks(target, root, datasets=[task.dataset for task in asked.values()])
     free = {task.dataset for task in allowed}

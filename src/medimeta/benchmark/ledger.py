@@ -1,0 +1,119 @@
+"""The folder of results while cells are run: which are finished, and what is written of each that ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medimeta._files import write_whole
+from medimeta._interrupts import held_back
+from medimeta.benchmark.cell import Cell
+from medimeta.benchmark.cell_job import Finished, checkpoints
+from medimeta.benchmark.job import Failure
+from medimeta.benchmark.record import Record, read_record, write_record
+from medimeta.errors import RootNotWritableError
+from medimeta.learning.provenance import package, versions
+
+
+class Ledger:
+    """Results of cells in one folder.
+
+    Parameters
+    ----------
+    out : Path
+        The folder; made if missing.
+
+    Raises
+    ------
+    RootNotWritableError
+        It cannot be written.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out.absolute()
+        self._data: dict[Path, str] = {}
+        try:
+            write_whole(out / ".writable", b"")
+            (out / ".writable").unlink()
+        except OSError as error:
+            raise RootNotWritableError(
+                f"{out}: cannot be written ({error.strerror}). Pass another folder as --out."
+            ) from error
+
+    def finished(self, cell: Cell) -> Record | None:
+        """Return the record of a cell that was run before with the same settings on the same data."""
+        return finished(cell, self.out, self.data(cell))
+
+    def data(self, cell: Cell) -> str:
+        """Return the digest of a cell's data, computed once for all cells of a dataset."""
+        folder = cell.stored.folder
+        if folder not in self._data:
+            self._data[folder] = cell.stored.fingerprint()
+        return self._data[folder]
+
+    def keep(self, cell: Cell, done: Finished) -> Record:
+        """Write what a cell has left; its record comes last, as a cell with a record is finished.
+
+        Raises
+        ------
+        RootNotWritableError
+            It cannot be written, as where the disk is full.
+        """
+        with held_back(), self._written(cell):
+            write_record(self.out / f"{cell.name}.json", done.record, done.predictions, done.model)
+            failure_file(cell, self.out).unlink(missing_ok=True)
+            shutil.rmtree(checkpoints(cell, self.out, done.record.data), ignore_errors=True)
+        return done.record
+
+    def note(self, cell: Cell, failure: Failure, attempts: int) -> None:
+        """Write why a cell has failed, beside where its record would be."""
+        told = {
+            "cell": cell.title,
+            "error": failure.message,
+            "kind": failure.kind,
+            "traceback": failure.trace or None,
+            "attempts": attempts,
+            "config": cell.config.as_dict(),
+            "data": self.data(cell),
+            "package": package(),
+            "versions": versions(),
+        }
+        with self._written(cell):
+            write_whole(failure_file(cell, self.out), (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
+
+    @contextmanager
+    def _written(self, cell: Cell) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RootNotWritableError(
+                f"{self.out / cell.name}: cannot be written ({error.strerror}). Make room, or pass another folder as "
+                f"--out. Finished cells are kept; the same command goes on with the others."
+            ) from error
+
+
+def finished(cell: Cell, out: Path, data: str | None = None) -> Record | None:
+    """Return the record of a cell that was run before with the same settings on the same data."""
+    record = read_record(out / f"{cell.name}.json")
+    if record is None or record.config_sha256 != cell.config.digest():
+        return None
+    return record if record.data == (data or cell.stored.fingerprint()) else None
+
+
+def failure_file(cell: Cell, out: Path) -> Path:
+    """Return where it is noted why a cell has failed."""
+    return out / f"{cell.name}.failed.json"
+
+
+def state(cell: Cell, out: Path) -> tuple[str, str]:
+    """Return how far a cell is, and why it is no further: ``"finished"``, ``"failed"``, ``"begun"`` or ``"to do"``."""
+    data = cell.stored.fingerprint()
+    if finished(cell, out, data) is not None:
+        return "finished", ""
+    try:
+        return "failed", str(json.loads(failure_file(cell, out).read_bytes())["error"]).partition("\n")[0]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ("begun" if checkpoints(cell, out, data).exists() else "to do"), ""
