@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from medimeta.learning.metrics import Scores as Scores
     from medimeta.learning.metrics import compare as compare
     from medimeta.learning.metrics import evaluate as evaluate
+    from medimeta.learning.multitask import MultiTaskModel as MultiTaskModel
+    from medimeta.learning.pretraining.config import PretrainConfig as PretrainConfig
+    from medimeta.learning.pretraining.run import pretrain as pretrain
+    from medimeta.learning.pretraining.target import pretrain_for as pretrain_for
     from medimeta.learning.saved_model import load_model as load_model
     from medimeta.loading.arrays import load_arrays as load_arrays
     from medimeta.loading.datamodule import DataModule as DataModule
@@ -56,7 +60,9 @@ _HOMES = {
     "FewShotResult": "medimeta.learning.fewshot.result",
     "MedimetaError": "medimeta.errors",
     "MixedBatches": "medimeta.loading.mixing",
+    "MultiTaskModel": "medimeta.learning.multitask",
     "Normalize": "medimeta.loading.normalize",
+    "PretrainConfig": "medimeta.learning.pretraining.config",
     "Scores": "medimeta.learning.metrics",
     "TaskCard": "medimeta.catalogue.schema",
     "TaskDataset": "medimeta.loading.dataset",
@@ -74,6 +80,8 @@ _HOMES = {
     "load_model": "medimeta.learning.saved_model",
     "loader": "medimeta.loading.loader",
     "plan_build": "medimeta.building.dry_run",
+    "pretrain": "medimeta.learning.pretraining.run",
+    "pretrain_for": "medimeta.learning.pretraining.target",
     "pretraining_tasks": "medimeta.loading.pretraining",
     "run_few_shot": "medimeta.learning.fewshot.run",
     "task": "medimeta.store.lookup",

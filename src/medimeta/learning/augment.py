@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch.nn import functional
+
+from medimeta.learning.settings import Bounds, check
+
+Probability = Annotated[float, Bounds(0, 1)]
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,21 @@ class Augmentation:
         Probability of a random crop.
     crop_share : float
         Side of the crop as a share of the image's: 200 of 224 pixels.
+
+    Raises
+    ------
+    UsageError
+        Numbers out of range; all of them are told at once.
     """
 
-    horizontal_flip: float = 0.25
-    vertical_flip: float = 0.25
-    rotation: float = 10.0
-    crop: float = 0.25
-    crop_share: float = 200 / 224
+    horizontal_flip: Probability = 0.25
+    vertical_flip: Probability = 0.25
+    rotation: Annotated[float, Bounds(0, 180)] = 10.0
+    crop: Probability = 0.25
+    crop_share: Annotated[float, Bounds(above=0, most=1)] = 200 / 224
+
+    def __post_init__(self) -> None:
+        check(self, "the augmentation is not usable:")
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Vary a batch.
