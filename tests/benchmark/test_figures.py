@@ -255,7 +255,7 @@ def test_few_shot_curves_lead_through_the_means():
     figure = shots_figure([Shots("a", ((1, 0.6, 0.02), (5, 0.7, 0.01))), Shots("b", ((5, 0.65, None),))])
     root = drawn(figure)
     titles = [each.text for each in root.iter("title")]
-    assert "a, 1 shots: 60.0 ± 2.0" in titles
+    assert "a, 1 shot: 60.0 ± 2.0" in titles
     assert "b, 5 shots: 65.0" in titles
     assert [(entry.name, entry.value) for entry in figure.legend] == [("a", "0.700 at 5"), ("b", "0.650 at 5")]
     assert figure.svg.count('class="band') == 1
