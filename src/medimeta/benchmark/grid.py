@@ -13,6 +13,7 @@ import yaml
 
 from medimeta.catalogue.reading import SafeLoader
 from medimeta.errors import UsageError, problems_error, unknown_name
+from medimeta.learning.settings import merged
 
 ALL, BUILT = "all", "built"  # instead of names of datasets
 ORIGINS = ("imagenet", "none", "multi-domain", "maml")  # of weights; anything else is a file
@@ -162,7 +163,7 @@ def changed(given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, An
     kept = {name: value for name, value in given.items() if not (values.keys() & named and name in named)}
     for name, value in values.items():
         old = kept.get(name)
-        kept[name] = {**old, **value} if name in SECTIONS and isinstance(old, Mapping) else value
+        kept[name] = merged(old, value) if name in SECTIONS and isinstance(old, Mapping) else value
     return kept
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
-
-import torch
-from torch.nn import functional
+from typing import TYPE_CHECKING, Annotated
 
 from medimeta.learning.settings import Bounds, check
+
+if TYPE_CHECKING:  # flags are made from these settings where nothing is trained, and torch need not be
+    import torch
 
 Probability = Annotated[float, Bounds(0, 1)]
 
@@ -64,12 +64,15 @@ class Augmentation:
         """
         if not (self.horizontal_flip or self.vertical_flip or self.rotation or self.crop):
             return images
+        from torch.nn import functional
+
         maps = self.maps(len(images), images.shape[-1], generator).to(images.device)
         grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
         return functional.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
     def maps(self, count: int, size: int, generator: torch.Generator) -> torch.Tensor:
         """Draw the maps from output to input places, in units of half the image's side; shape (count, 2, 3)."""
+        import torch
 
         def chance(probability: float) -> torch.Tensor:
             return torch.rand(count, generator=generator) < probability

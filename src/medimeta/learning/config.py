@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, Self
 
 from medimeta.learning.augment import Augmentation
 from medimeta.learning.settings import Bounds, Words, check, read_settings
-from medimeta.loading.normalize import STATISTICS
 
 PRECISIONS = ("bf16-mixed", "32-true")
+NORMALISATIONS = ("imagenet", "half")  # names of `medimeta.loading.normalize.STATISTICS`, which needs torch
 
 Count = Annotated[int, Bounds(least=1)]
 
@@ -62,7 +62,7 @@ class TrainConfig:
     max_epochs: Count = 100
     patience: Count = 10
     augmentation: Augmentation = field(default_factory=Augmentation)
-    normalize: Annotated[str, Words(tuple(STATISTICS))] = "imagenet"
+    normalize: Annotated[str, Words(NORMALISATIONS)] = "imagenet"
     precision: Annotated[str, Words(PRECISIONS)] = "32-true"
     seed: Annotated[int, Bounds(least=0)] = 0
     class_weighting: Literal["none", "balanced"] = "none"

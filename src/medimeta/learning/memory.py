@@ -12,7 +12,7 @@ _RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 def forget_peak() -> None:
     """Begin a stretch: peaks from before no longer count, where the system can forget them (GPUs; Linux)."""
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     try:
         _RESET.write_text("5")  # resets VmHWM (Linux, Documentation/filesystems/proc.rst)

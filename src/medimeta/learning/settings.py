@@ -112,12 +112,13 @@ class Setting:
             if not isinstance(value, str):
                 raise ValueError(f"text, got {value!r}")
             return str(value)
-        fits = numbers.Integral if self.kind is int else numbers.Real
+        fits: type = numbers.Integral if self.kind is int else numbers.Real
         if isinstance(value, bool) or not isinstance(value, fits):
             raise ValueError(f"a {'whole ' if self.kind is int else ''}number, got {value!r}")
-        if value not in self.bounds:
+        number: Any = value
+        if number not in self.bounds:
             raise ValueError(f"{self.bounds}, got {value!r}")
-        return self.kind(value)
+        return self.kind(number)
 
 
 @cache
@@ -143,8 +144,7 @@ def settings_of(kind: type) -> tuple[Setting, ...]:
     hints = get_type_hints(kind, include_extras=True)
     texts = _described(kind)
     return tuple(
-        _setting(field.name, hints[field.name], texts.get(field.name, ""))
-        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
+        _setting(field.name, hints[field.name], texts.get(field.name, "")) for field in dataclasses.fields(kind)
     )
 
 
@@ -157,7 +157,8 @@ def check(settings: Any, headline: str) -> None:
         Fields cannot have their values; all are told at once.
     """
     problems = []
-    for setting in settings_of(type(settings)):
+    kind: type = type(settings)
+    for setting in settings_of(kind):
         try:
             object.__setattr__(settings, setting.name, setting.read(getattr(settings, setting.name)))
         except ValueError as error:
@@ -195,6 +196,21 @@ def read_settings(kind: type, source: Mapping[str, Any] | str | Path, place: str
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise problems_error(UsageError, f"{place}: {count}:", problems)
+    return found
+
+
+def merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with others put over them, name by name; nested ones too.
+
+    Examples
+    --------
+    >>> merged({"seed": 1, "augmentation": {"crop": 0, "rotation": 3}}, {"augmentation": {"rotation": 5}})
+    {'seed': 1, 'augmentation': {'crop': 0, 'rotation': 5}}
+    """
+    found = dict(settings)
+    for name, value in more.items():
+        old = found.get(name)
+        found[name] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return found
 
 

@@ -143,7 +143,9 @@ def train(
     _check(train_set, val_set)
     if (weights is None) == config.weights.startswith("sha256:"):
         raise UsageError(f"the settings say weights {config.weights!r}, but the file given is {weights}.")
-    check_log(log, log_folder)
+    check_log(log)
+    if log != "none" and log_folder is None:
+        raise UsageError(f"a log of kind {log!r} needs a folder: pass log_folder=...")
     group = group_of(devices, nodes, accelerator)
     fit = Fit(train_set, val_set, config, weights, accelerator, folder and Path(folder), log, log_folder)
 

@@ -115,7 +115,7 @@ class TrainingBatches:
         end = object()
         following = self._reading.timed(next)
         while (batch := following(batches, end)) is not end:
-            yield batch  # type: ignore[misc]
+            yield batch
 
 
 def plain_batches(

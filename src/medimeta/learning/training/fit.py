@@ -18,7 +18,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.fabric.plugins.environments import TorchElasticEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
@@ -160,7 +160,8 @@ class Fit:
             # Statistics of batch normalisation are made equal before each validation. DistributedDataParallel would do
             # it in each step, and wait for ever in validation, where not all have as many.
             buffers = [name for name, _ in module.named_buffers()]
-            DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, buffers)
+            ignore: Any = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
+            ignore(module, buffers)
             several = {
                 "strategy": DDPStrategy(
                     cluster_environment=TorchElasticEnvironment(),

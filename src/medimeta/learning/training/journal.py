@@ -105,9 +105,9 @@ class Journal(Callback):
             self._told = time.perf_counter()
             self._batch_done(self.epoch, self._images, self.batches.images)
 
-    def on_validation_epoch_start(self, *_: Any) -> None:
+    def on_validation_epoch_start(self, _: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Take the time of training, which ends here: validation runs inside the epoch, after its last batch."""
-        if torch.cuda.is_initialized():
+        if module.device.type == "cuda":
             torch.cuda.synchronize()
         times = self.progress.times
         times.training += time.perf_counter() - self._begun

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from medimeta._files import write_whole
 from medimeta._optional import require
-from medimeta.errors import UsageError, unknown_name
+from medimeta.errors import unknown_name
 from medimeta.learning.training.history import Figures
 
 LogKind = Literal["none", "csv", "tensorboard"]
@@ -64,12 +64,18 @@ class TensorBoardLog:
         self._writer.close()
 
 
-def check_log(kind: str, folder: Path | None) -> None:
-    """Raise UsageError where there is no such log, or no folder for it."""
+def check_log(kind: str) -> None:
+    """See that there is such a log.
+
+    Raises
+    ------
+    UnknownNameError
+        There is none; names near it are offered.
+    MissingDependencyError
+        It needs a library that is not installed.
+    """
     if kind not in get_args(LogKind):
         raise unknown_name("log", kind, get_args(LogKind))
-    if kind != "none" and folder is None:
-        raise UsageError(f"a log of kind {kind!r} needs a folder: pass log_folder=...")
     if kind == "tensorboard":
         require("tensorboard")
 

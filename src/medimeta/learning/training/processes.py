@@ -120,7 +120,7 @@ def _of_slurm(env: Mapping[str, str]) -> Group | None:
     rank, local_rank, node = (_whole(env, f"SLURM_{name}") for name in ("PROCID", "LOCALID", "NODEID"))
     if not size or size == 1 or rank is None or local_rank is None or node is None:
         return None
-    from lightning.fabric.plugins.environments import SLURMEnvironment
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
     place = SLURMEnvironment(auto_requeue=False)
     return Group(size // nodes, nodes, node, local_rank, place.main_address, place.main_port)
