@@ -1,6 +1,7 @@
-"""A benchmark that is killed in the middle, and started again, ends with the same table as an unbroken one."""
+"""A benchmark that is broken off in the middle keeps what is finished, and ends with the table of an unbroken one."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -43,3 +44,27 @@ def test_a_killed_benchmark_goes_on_to_the_same_table(small_root, tmp_path, caps
     for name in ("table.csv", "table.md", "table.tex"):
         assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert not list((tmp_path / "broken").glob("*/*.partial"))
+
+
+def test_ctrl_c_ends_all_cells_at_once(small_root, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "medimeta", "benchmark", "--tasks", "bus,pbc", "--root", str(small_root)]
+    command += [
+        "--out",
+        str(out),
+        *TINY[:3],
+        "--max-epochs",
+        "100000",
+        "--set",
+        "training.patience=100000",
+        "--jobs",
+        "2",
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        process.stderr.readline()  # comes when the first epoch of a cell is done
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=60)[1]  # ends when the cells' processes have ended, too
+    assert process.returncode == 130
+    assert "stopped by Ctrl-C" in told
+    assert "Traceback" not in told
+    assert not list(out.glob("*/*.json"))
