@@ -1,4 +1,4 @@
-"""The inner loop has the gradients that theory and finite differences say, and statistics come from where it is said."""
+"""The inner loop has the gradients of theory and finite differences, and statistics come from where it is said."""
 
 import copy
 
@@ -122,7 +122,7 @@ def test_adapting_changes_nothing_of_the_backbone(tiny, batch_norm):
 
 
 def test_query_images_help_each_other_by_their_own_statistics_alone(tiny):
-    """With those of the support set, or running ones, an image is scored as if it came alone; but not with a batch's."""
+    """With those of the support set, or running ones, an image is scored as if it came alone; not with a batch's."""
     card, support, query, labels = episode()
     for kind, alone in (("support", True), ("running", True), ("batch", False)):
         adapted = Learner(tiny, 4, InnerLoop(2, 0.1), batch_norm=kind).adapt(card, support, labels)

@@ -80,9 +80,10 @@ def test_what_was_killed_ends_with_the_same_bytes(small_root, tmp_path, request,
     if whole.record["training"]["epochs"] > 1:
         with pytest.raises(RuntimeError, match="killed"):
             run_pretraining(sources, config, folder=folder, epoch_done=kill)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "write_result", lambda *_: kill(2, None))
-        run_pretraining(sources, config, folder=folder)
+        with pytest.raises(RuntimeError, match="killed"):
+            run_pretraining(sources, config, folder=folder)
     told = []
     again = run_pretraining(sources, config, folder=folder, epoch_done=lambda *figures: told.append(figures))
     assert told == []  # it had ended: nothing was trained any more
