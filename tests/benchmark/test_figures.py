@@ -81,6 +81,12 @@ def test_a_simplified_line_passes_every_point(points):
     assert distances.max() <= TOLERANCE + 1e-9
 
 
+def test_a_spike_beyond_the_end_of_a_stretch_is_kept():
+    """It lies on the endless line through both ends, and still not on what would be drawn."""
+    points = np.array([[0.0, 0.0], [20.0, 0.0], [10.0, 0.0]])
+    assert np.array_equal(simplified(points), points)
+
+
 def test_a_curve_of_many_samples_takes_little_room():
     """A curve of 25,596 samples, cxr's test split, is as long as a few hundred points can be."""
     generator = np.random.default_rng(0)

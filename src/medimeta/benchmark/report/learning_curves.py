@@ -90,7 +90,9 @@ def learning_figure(runs: Sequence[Training]) -> Figure | None:
         panel, high = (below if name == "val_auroc" else above), max(value for _, value in chosen)
         anchor = "end" if epoch > 0.85 * last else "middle"
         seeds = ", ".join(str(seed) for seed, _ in chosen)
-        panel.text(epoch, min(high, panel.y.high), seeds, f"ring {anchor}", raised=8)
+        at = min(high, panel.y.high)
+        below_it = panel.down(at) < panel.top + 12  # above it stands what the axis shows
+        panel.text(epoch, at, seeds, f"ring {anchor}", raised=-15 if below_it else 8)
     legend.append(Entry("ink d1", "validation loss, dashed"))
     by = "validation AUROC" if all(run.chosen_by == "val_auroc" for run in runs) else "validation loss"
     whose = "; the number is the seed" if len(runs) > 1 else ""
