@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from medimeta._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from medimeta.benchmark.run import run_benchmark as run_benchmark
     from medimeta.building.dry_run import plan_build as plan_build
     from medimeta.building.engine import build as build
     from medimeta.catalogue.lookup import datasets as datasets
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from medimeta.learning.metrics import Scores as Scores
     from medimeta.learning.metrics import compare as compare
     from medimeta.learning.metrics import evaluate as evaluate
+    from medimeta.learning.multitask import MultiTaskModel as MultiTaskModel
+    from medimeta.learning.pretraining.config import PretrainConfig as PretrainConfig
+    from medimeta.learning.pretraining.run import pretrain as pretrain
+    from medimeta.learning.pretraining.target import pretrain_for as pretrain_for
     from medimeta.learning.saved_model import load_model as load_model
     from medimeta.loading.arrays import load_arrays as load_arrays
     from medimeta.loading.datamodule import DataModule as DataModule
@@ -56,7 +61,9 @@ _HOMES = {
     "FewShotResult": "medimeta.learning.fewshot.result",
     "MedimetaError": "medimeta.errors",
     "MixedBatches": "medimeta.loading.mixing",
+    "MultiTaskModel": "medimeta.learning.multitask",
     "Normalize": "medimeta.loading.normalize",
+    "PretrainConfig": "medimeta.learning.pretraining.config",
     "Scores": "medimeta.learning.metrics",
     "TaskCard": "medimeta.catalogue.schema",
     "TaskDataset": "medimeta.loading.dataset",
@@ -74,7 +81,10 @@ _HOMES = {
     "load_model": "medimeta.learning.saved_model",
     "loader": "medimeta.loading.loader",
     "plan_build": "medimeta.building.dry_run",
+    "pretrain": "medimeta.learning.pretraining.run",
+    "pretrain_for": "medimeta.learning.pretraining.target",
     "pretraining_tasks": "medimeta.loading.pretraining",
+    "run_benchmark": "medimeta.benchmark.run",
     "run_few_shot": "medimeta.learning.fewshot.run",
     "task": "medimeta.store.lookup",
     "tasks": "medimeta.catalogue.lookup",

@@ -162,7 +162,6 @@ def run_benchmark(
 
     Examples
     --------
-    >>> from medimeta.benchmark.run import run_benchmark
     >>> root, out = getfixture("small_root"), getfixture("tmp_path")
     >>> tiny = {"tasks": "bus/malignancy", "backbones": "test_resnet.r160_in1k", "weights": "none",
     ...         "training": {"max_epochs": 1}}

@@ -76,7 +76,7 @@ class Supervised:
             scores = predict(trained.model, part, config, accelerator=surroundings.accelerator)
             subjects = part.subjects()
             predictions[split] = Predictions(cell.task.id, split, data, part.indices, labels, scores, subjects)
-            figures[split] = evaluate(cell.task, labels, scores, groups=subjects, seed=config.seed).as_dict()
+            figures[split] = evaluate(cell.task, labels, scores, groups=subjects).as_dict()
         return Result(
             test=figures["test"],
             predictions=predictions,

@@ -60,8 +60,10 @@ class Augmentation:
         Returns
         -------
         tensor of float32, shape (B, C, S, S)
-            The varied images, in the range of the input.
+            The varied images, in the range of the input. As they are where every probability and angle is 0.
         """
+        if not (self.horizontal_flip or self.vertical_flip or self.rotation or self.crop):
+            return images
         from torch.nn import functional
 
         maps = self.maps(len(images), images.shape[-1], generator).to(images.device)

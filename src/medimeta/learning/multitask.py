@@ -149,7 +149,7 @@ class MultiTaskModel(nn.Module):
 
 def _is_grey(images: Any) -> bool:
     """Whether images have one channel, in any of the layouts of `image_chunks`."""
-    shape = tuple(getattr(images, "shape", ()))
+    shape: tuple[int, ...] = tuple(getattr(images, "shape", ()))
     if len(shape) == 4:
         return shape[1] == 1
     return len(shape) == 2 or (len(shape) == 3 and 3 not in (shape[0], shape[-1]))

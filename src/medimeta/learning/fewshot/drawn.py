@@ -67,4 +67,3 @@ def draw(dataset: TaskDataset, config: FewShotConfig) -> Episodes:
 def numbered(episodes: Episodes) -> Iterator[DrawnEpisode]:
     """Draw all episodes, one after the other."""
     return (DrawnEpisode(number, episodes[number]) for number in range(len(episodes)))
-

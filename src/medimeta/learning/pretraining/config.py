@@ -216,7 +216,7 @@ class PretrainConfig:
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
 
     def _whole_numbers(self) -> list[tuple[str, Any, int]]:
-        names = ("max_epochs", "patience", "batch_size", "queries", "episodes", "episodes_per_epoch")
+        names: tuple[str, ...] = ("max_epochs", "patience", "batch_size", "queries", "episodes", "episodes_per_epoch")
         names += ("validation_episodes", "meta_batch_size", "inner_steps")
         found = [(name, getattr(self, name), 1) for name in names] + [("seed", self.seed, 0)]
         return found if self.steps_per_epoch is None else [*found, ("steps_per_epoch", self.steps_per_epoch, 1)]

@@ -15,9 +15,10 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import distributed
 
 from medimeta._files import write_whole
-from medimeta.errors import MedimetaError
+from medimeta.errors import MedimetaError, UsageError
 from medimeta.learning.device import Devices, gpus
 from medimeta.learning.pretraining.config import PretrainConfig
 from medimeta.learning.pretraining.modules import PretrainModule
@@ -88,11 +89,15 @@ def fit(module: PretrainModule, folder: Path, *, devices: Devices, nodes: int, e
         with _explained(config, folder):
             trainer.fit(module, ckpt_path=last if last.is_file() else None, weights_only=True)
         folder = Path(best.dirpath or folder)  # that of rank 0
+    if not journal.history:
+        raise UsageError("there are more devices than batches or episodes of an epoch: use fewer.")
     chosen = journal.best
     if chosen is None:
         raise MedimetaError(f"{DIVERGED} than {config.learning_rate:g}.")
     state = torch.load(folder / f"{BEST}.ckpt", map_location="cpu", weights_only=True)
     module.load_state_dict(state["state_dict"])
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()  # rank 0 removes the checkpoints; all must have read them
     return Fitted(chosen + 1, len(journal.history), journal.history, journal.seconds)
 
 

@@ -48,6 +48,7 @@ class PretrainModule(lightning.LightningModule):
 
     def __init__(self, model: MultiTaskModel, sources: Sources, config: PretrainConfig) -> None:
         super().__init__()
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # a rank may have nothing to validate
         self.model = model
         self.sources = sources
         self.config = config

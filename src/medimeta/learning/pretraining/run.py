@@ -152,7 +152,7 @@ def _module(sources: Sources, config: PretrainConfig, weights: Path | None) -> P
     meta = config.method == "maml"
     heads = () if meta else sources.tasks
     model = MultiTaskModel(backbone, heads, channels=3, size=sources.size, normalize=config.normalize)
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(memory_format=torch.channels_last)
     return MetaModule(model, sources, config) if meta else MultiTaskModule(model, sources, config)
 
 
