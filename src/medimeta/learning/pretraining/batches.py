@@ -57,6 +57,7 @@ class TaskBatches:
         training = split == "train"
         datasets = [pair[0 if training else 1] for pair in sources.pairs]
         self._tasks = sources.tasks
+        self._training = training
         self._epoch = epoch
         options: dict[str, Any] = {
             "device": device,
@@ -77,12 +78,14 @@ class TaskBatches:
             )
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return len(self._batches) if self._training else max(1, len(self._batches))
 
-    def __iter__(self) -> Iterator[TaskBatch]:
+    def __iter__(self) -> Iterator[TaskBatch | tuple[()]]:
         self._batches.set_epoch(self._epoch())
         for batch in self._batches:
             yield batch[0], self._labels(batch)
+        if len(self) > len(self._batches):
+            yield ()  # a rank that has nothing to validate would wait for the others in another place than they for it
 
     def _labels(self, batch: Any) -> dict[str, torch.Tensor]:
         if isinstance(batch, MixedBatch):
@@ -150,7 +153,8 @@ class EpisodeBatches:
         self._shard = Shard(rank, world, even=epoch is not None)
 
     def __len__(self) -> int:
-        return self._shard.count(-(-len(self._numbers()) // self._at_once))
+        found = self._shard.count(-(-len(self._numbers()) // self._at_once))
+        return found if self._shard.even else max(1, found)  # nothing to validate is an empty list, see TaskBatches
 
     def __iter__(self) -> Iterator[list[EpisodeBatch]]:
         numbers = self._numbers()

@@ -15,6 +15,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.strategies import DDPStrategy
 from torch import distributed
 
 from medimeta._files import write_whole
@@ -73,8 +74,7 @@ def fit(module: PretrainModule, folder: Path, *, devices: Devices, nodes: int, e
             accelerator="gpu" if gpus() else "cpu",
             devices=1 if devices == "auto" else devices,
             num_nodes=nodes,
-            # A batch has labels of some tasks alone: the heads of the others get no gradient.
-            strategy="auto" if devices in ("auto", 1) and nodes == 1 else "ddp_find_unused_parameters_true",
+            strategy="auto" if devices in ("auto", 1) and nodes == 1 else _distributed_strategy(),
             precision=config.precision,  # type: ignore[arg-type]
             max_epochs=config.epochs,
             callbacks=[journal, best, ModelCheckpoint(folder, LAST, **often)],
@@ -99,6 +99,15 @@ def fit(module: PretrainModule, folder: Path, *, devices: Devices, nodes: int, e
     if distributed.is_available() and distributed.is_initialized():
         distributed.barrier()  # rank 0 removes the checkpoints; all must have read them
     return Fitted(chosen + 1, len(journal.history), journal.history, journal.seconds)
+
+
+def _distributed_strategy() -> DDPStrategy:
+    """Return DDP for batches that have labels of some tasks alone: the heads of the others get no gradient.
+
+    Running averages are pooled by the module before validation. DDP would broadcast them at every forward pass, and
+    wait for ever where one rank has a batch more to validate.
+    """
+    return DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
 
 
 @dataclass

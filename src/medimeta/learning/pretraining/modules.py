@@ -48,7 +48,6 @@ class PretrainModule(lightning.LightningModule):
 
     def __init__(self, model: MultiTaskModel, sources: Sources, config: PretrainConfig) -> None:
         super().__init__()
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # a rank may have nothing to validate
         self.model = model
         self.sources = sources
         self.config = config
@@ -63,6 +62,11 @@ class PretrainModule(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seed what draws inside of layers, such as dropout, so that a resumed epoch draws the same."""
         torch.manual_seed(int(np.random.SeedSequence((self.config.seed, self.current_epoch)).generate_state(1)[0]))
+
+    def on_validation_epoch_start(self) -> None:
+        """Pool the running averages of all ranks, so that every rank validates the same model."""
+        averages = [each for each in self.model.buffers() if each.is_floating_point()]
+        _mean_over_ranks(averages)
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean loss over the tasks, and the mean AUROC over those that have one."""
@@ -129,8 +133,10 @@ class MultiTaskModule(PretrainModule):
         self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(images), sync_dist=True)
         return loss
 
-    def validation_step(self, batch: TaskBatch, _: int) -> None:
+    def validation_step(self, batch: TaskBatch | tuple[()], _: int) -> None:
         """Keep labels and scores of a batch."""
+        if not batch:
+            return
         images, labels = batch
         features = self.model.features(images)
         for name, each in labels.items():
