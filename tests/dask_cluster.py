@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 distributed = pytest.importorskip("distributed")
 
+ROOT = Path(__file__).parent.parent  # workers import what tests hand them
 SECONDS = 60  # until a cluster must be there
 
 
@@ -19,7 +21,8 @@ class Cluster:
 
     def __init__(self, folder, environment):
         self.folder = folder
-        self.environment = os.environ | environment
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self.environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | environment
         self.processes = []
         file = folder / "scheduler.json"
         loopback = ("--host", "127.0.0.1", "--no-dashboard")

@@ -140,6 +140,9 @@ def read_fields(path: str | Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        hint = "" if path.suffix else f" Datasets are named by --datasets {path.name}."
+        raise UsageError(f"{path}: there is no such file of a grid.{hint}") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}).") from error
     read = _parse(str(path), data)
