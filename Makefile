@@ -19,8 +19,9 @@ demo: $(VENV)/.installed  ## Originals to AUROC table: synthetic ones, or real o
 	$(BIN)/medimeta demo --out $(OUT) $(if $(SOURCE),--source "$(SOURCE)")
 	$(if $(SOURCE),,$(BIN)/medimeta demo --all --out $(OUT)/all)
 
-test: $(VENV)/.installed  ## All tests and doctests, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+# Each process makes the originals that tests share for itself, so that more than a few gain nothing.
+test: $(VENV)/.installed  ## All tests and doctests, on several processors, with coverage
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal --cov --cov-report=term:skip-covered
 
 lint: $(VENV)/.installed  ## Format, lint, types, layers
 	$(BIN)/ruff format --check .

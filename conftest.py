@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,12 @@ from medimeta.catalogue.catalogue import Catalogue, default_catalogue
 from medimeta.synthetic.originals import available, write_originals
 
 IMAGES_PER_CLASS = 10
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C as in the foreground: shells let what runs in the background ignore it, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -113,3 +120,16 @@ def real_originals() -> Path:
     if not (folder / "golden").is_dir():
         pytest.skip("the real originals are not here; set MEDIMETA_REAL_ORIGINALS to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_built(real_originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the folder of a dataset that one process has built from its real original, extracted."""
+    root = tmp_path_factory.mktemp("real")
+
+    def built(dataset: str) -> Path:
+        if not (root / dataset).exists():
+            mm.build(dataset, source=real_originals / dataset, root=root, workers=1, allow_partial=True)
+        return root / dataset
+
+    return built

@@ -10,13 +10,14 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import building, cases, data
-from benchmarks.environment import released_python, versions
-from benchmarks.learning import learning_cases
+from benchmarks.environment import gpu_name, released_python, versions
+from benchmarks.few_shot import few_shot_cases
 from benchmarks.loading import loading_cases
 from benchmarks.machine import describe_machine
 from benchmarks.measure import measure
 from benchmarks.report import RESULTS, disturbed, result, terminal_table, write_results
 from benchmarks.starting import starting_cases
+from benchmarks.train_throughput import training_cases
 
 
 def main() -> None:
@@ -57,6 +58,10 @@ def main() -> None:
         for case in chosen:
             if case.name not in wanted:
                 continue
+            if case.gpu and gpu_name() is None:
+                progress.print(f"{case.name}: there is no GPU here; its row keeps what it had")
+                results.append(result(case, {}, **context))
+                continue
             if case.prepare is not None:
                 case.prepare()
             rounds = options.rounds or (cases.QUICK_ROUNDS if options.quick else case.rounds)
@@ -81,7 +86,8 @@ def _other_cases(root: Path, released: Path, *, quick: bool) -> tuple[cases.Case
     effort = cases.QUICK if quick else cases.FULL
     return (
         *loading_cases(root, released, effort, quick=quick),
-        *learning_cases(root, released, effort),
+        *training_cases(root, released, effort),
+        *few_shot_cases(root, released, effort),
         *starting_cases(released),
     )
 

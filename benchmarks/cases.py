@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 OURS, RELEASED = "ours", "released"
@@ -12,10 +12,14 @@ OURS, RELEASED = "ours", "released"
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a case: a command whose one line tells its figure, or whose wall time is the figure."""
+    """One side of a case: a command whose one line tells its figure, or whose wall time is the figure.
+
+    GPUs are hidden from it, unless it is one that is measured.
+    """
 
     command: tuple[str, ...]
     wall_time: bool = False
+    gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ class Case:
     note: str
     prepare: Callable[[], object] | None = None
 
+    @property
+    def gpu(self) -> bool:
+        """Whether it takes a GPU."""
+        return any(side.gpu for side in self.sides.values())
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -75,9 +84,9 @@ QUICK = Effort(seconds=0.2, steps=1)
 QUICK_ROUNDS = 2
 
 
-def ours(module: str, *arguments: object) -> Side:
+def ours(module: str, *arguments: object, gpu: bool = False) -> Side:
     """Return a side that runs a worker in this environment."""
-    return _worker(sys.executable, f"ours.{module}", arguments)
+    return replace(_worker(sys.executable, f"ours.{module}", arguments), gpu=gpu)
 
 
 def released(python: Path, module: str, *arguments: object) -> Side:

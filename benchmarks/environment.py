@@ -41,10 +41,17 @@ def _own_environment() -> Path:
     return python
 
 
-def environment() -> dict[str, str]:
-    """Return the environment variables of every measured process."""
+def environment(*, gpu: bool = False) -> dict[str, str]:
+    """Return the environment variables of every measured process; GPUs are hidden from all but those that need one."""
     variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    return variables | {"CUDA_VISIBLE_DEVICES": ""}  # what is compared here are processors
+    return variables if gpu else variables | {"CUDA_VISIBLE_DEVICES": ""}
+
+
+def gpu_name() -> str | None:
+    """Return the name of the first GPU; None where there is none."""
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
 
 
 def versions(python: Path) -> dict[str, str]:

@@ -97,7 +97,13 @@ def _run(side: Side) -> _Run:
     others = Others()
     started = time.perf_counter()
     done = subprocess.run(
-        side.command, env=environment(), cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        side.command,
+        env=environment(gpu=side.gpu),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
     )
     seconds = time.perf_counter() - started
     disturbed = others.disturbed()

@@ -11,6 +11,8 @@ from typing import Any
 BATCH_SIZE = 64
 WARM_UP_BATCHES = 4
 WARM_UP_STEPS = 2
+EPOCHS = 2  # the first of which warms up
+VALIDATION_IMAGES = 16
 SHOTS, QUERIES = 5, 10
 
 
@@ -57,15 +59,32 @@ def per_second(items: Iterable[Any], seconds: float) -> float:
     raise ValueError(f"there are too few items for {seconds} s")
 
 
-def seconds_per_step(batches: Iterable[Any], step: Callable[[Any, Any], None], steps: int) -> float:
-    """Take steps on one batch after another, getting the batch included, and return their mean time."""
+def seconds_per_step(
+    batches: Iterable[Any],
+    step: Callable[[Any, Any], None],
+    steps: int,
+    finish: Callable[[], object] | None = None,
+) -> float:
+    """Take steps on one batch after another, getting the batch included, and return their mean time.
+
+    `finish` waits for what a device has yet to do.
+    """
     stream = chain.from_iterable(repeat(batches))
     for images, labels in islice(stream, WARM_UP_STEPS):
         step(images, labels)
+    if finish is not None:
+        finish()
     started = time.perf_counter()
     for images, labels in islice(stream, steps):
         step(images, labels)
+    if finish is not None:
+        finish()
     return (time.perf_counter() - started) / steps
+
+
+def validation_places(count: int) -> list[int]:
+    """Return places of a few images from all over a split, so that there are several classes."""
+    return [place * count // VALIDATION_IMAGES for place in range(VALIDATION_IMAGES)]
 
 
 def tell(value: float, **facts: Any) -> None:

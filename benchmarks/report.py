@@ -15,7 +15,13 @@ from benchmarks.measure import Measured, ratio
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
-FACTS = ("batch", "precision", "episode", "cache")  # what a worker says that a reader of the figures should know
+FACTS = (
+    "batch",
+    "precision",
+    "episode",
+    "cache",
+    "device",
+)  # what a worker says that a reader of the figures should know
 COLUMNS = ("what", "ours", "other side", "ratio", "target", "met")
 INTRODUCTION = """\
 # Benchmarks
@@ -29,12 +35,15 @@ depends on whether the processor multiplies bfloat16.
 
 
 def result(case: Case, measured: Measured, **context: Any) -> dict[str, Any]:
-    """Return all of a case's figures as plain values, ready for JSON; `context` is where they come from."""
+    """Return all of a case's figures as plain values, ready for JSON; `context` is where they come from.
+
+    Nothing is measured where a machine lacks what a case takes: then its rows are empty.
+    """
     comparisons = []
     for comparison in case.comparisons:
-        times = ratio(case, comparison, measured)
+        times = ratio(case, comparison, measured) if measured else None
         target = comparison.target
-        met = None if target is None else times >= target
+        met = None if target is None or times is None else times >= target
         comparisons.append({**vars(comparison), "ratio": times, "met": met})
     return {
         "name": case.name,
@@ -53,8 +62,9 @@ def write_results(results: Iterable[dict[str, Any]], order: Sequence[str]) -> Pa
     """
     RESULTS.mkdir(exist_ok=True)
     for each in results:
-        text = json.dumps(each, indent=1, ensure_ascii=False)
-        (RESULTS / f"{each['name']}.json").write_text(f"{text}\n", encoding="utf-8")
+        text, path = json.dumps(each, indent=1, ensure_ascii=False), RESULTS / f"{each['name']}.json"
+        if each["sides"] or not path.is_file():  # what another machine measured stays
+            path.write_text(f"{text}\n", encoding="utf-8")
     files = [path for name in order if (path := RESULTS / f"{name}.json").is_file()]
     known = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     PAGE.write_text(_page(known), encoding="utf-8")
@@ -121,13 +131,13 @@ def _facts(each: dict[str, Any]) -> str:
 def _rows(each: dict[str, Any]) -> list[tuple[str, ...]]:
     rows = []
     for comparison in each["comparisons"]:
-        target, met = comparison["target"], comparison["met"]
+        target, met, times = comparison["target"], comparison["met"], comparison["ratio"]
+        figures = [each["sides"].get(comparison[side]) for side in ("side", "against")]
         rows.append(
             (
                 comparison["title"],
-                _figure(each["sides"][comparison["side"]], each["unit"]),
-                _figure(each["sides"][comparison["against"]], each["unit"]),
-                f"{comparison['ratio']:.2f}" if target is None or target <= 1 else f"{comparison['ratio']:,.1f}",
+                *("–" if side is None else _figure(side, each["unit"]) for side in figures),
+                "–" if times is None else f"{times:.2f}" if target is None or target <= 1 else f"{times:,.1f}",
                 "–" if target is None else f"{target:g}",
                 "–" if met is None else "yes" if met else "no",
             )

@@ -17,7 +17,7 @@ sys.meta_path.insert(0, Blocker())
 
 def run_without(blocked, code):
     command = [sys.executable, "-W", "error", "-c", BLOCKER.format(blocked=blocked) + code]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from medimeta._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from medimeta.benchmark.run import run_benchmark as run_benchmark
     from medimeta.building.dry_run import plan_build as plan_build
     from medimeta.building.engine import build as build
     from medimeta.catalogue.lookup import datasets as datasets
@@ -83,6 +84,7 @@ _HOMES = {
     "pretrain": "medimeta.learning.pretraining.run",
     "pretrain_for": "medimeta.learning.pretraining.target",
     "pretraining_tasks": "medimeta.loading.pretraining",
+    "run_benchmark": "medimeta.benchmark.run",
     "run_few_shot": "medimeta.learning.fewshot.run",
     "task": "medimeta.store.lookup",
     "tasks": "medimeta.catalogue.lookup",

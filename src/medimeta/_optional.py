@@ -20,7 +20,7 @@ EXTRA_OF = {
     "safetensors": "train",
     "jinja2": "report",
 }
-OF_OTHERS = {"torchcross": "torchcross==0.0.6"}  # no extra brings these: what they are for is named in interop/
+OF_OTHERS = {"torchcross": "torchcross==0.0.6", "tensorboard": "tensorboard"}  # no extra brings these
 
 
 def missing_dependency(error: ModuleNotFoundError) -> MissingDependencyError | None:

@@ -120,6 +120,22 @@ class WeightsError(MedimetaError, ValueError):
     """Pre-trained weights cannot be had, or do not fit the backbone."""
 
 
+class DivergedError(MedimetaError, ArithmeticError):
+    """The loss of a training is no longer a number."""
+
+
+class OutOfMemoryError(MedimetaError, MemoryError):
+    """A training does not fit into the memory of its device."""
+
+
+class CheckpointError(MedimetaError, OSError):
+    """A checkpoint cannot be written, does not read, or belongs to another training."""
+
+
+class TrainingProcessError(MedimetaError, RuntimeError):
+    """One of the processes that train together ended without having been told to."""
+
+
 class ResultsNotFoundError(MedimetaError, FileNotFoundError):
     """There are no results in the folder."""
 

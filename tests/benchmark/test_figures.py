@@ -81,6 +81,12 @@ def test_a_simplified_line_passes_every_point(points):
     assert distances.max() <= TOLERANCE + 1e-9
 
 
+def test_a_spike_beyond_the_end_of_a_stretch_is_kept():
+    """It lies on the endless line through both ends, and still not on what would be drawn."""
+    points = np.array([[0.0, 0.0], [20.0, 0.0], [10.0, 0.0]])
+    assert np.array_equal(simplified(points), points)
+
+
 def test_a_curve_of_many_samples_takes_little_room():
     """A curve of 25,596 samples, cxr's test split, is as long as a few hundred points can be."""
     generator = np.random.default_rng(0)
@@ -255,7 +261,7 @@ def test_few_shot_curves_lead_through_the_means():
     figure = shots_figure([Shots("a", ((1, 0.6, 0.02), (5, 0.7, 0.01))), Shots("b", ((5, 0.65, None),))])
     root = drawn(figure)
     titles = [each.text for each in root.iter("title")]
-    assert "a, 1 shots: 60.0 ± 2.0" in titles
+    assert "a, 1 shot: 60.0 ± 2.0" in titles
     assert "b, 5 shots: 65.0" in titles
     assert [(entry.name, entry.value) for entry in figure.legend] == [("a", "0.700 at 5"), ("b", "0.650 at 5")]
     assert figure.svg.count('class="band') == 1

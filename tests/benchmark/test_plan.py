@@ -91,7 +91,7 @@ def test_a_file_that_is_no_grid_is_told(tmp_path, text, told):
     (tmp_path / "grid.yaml").write_text(text)
     with pytest.raises(UsageError, match=told):
         read_fields(tmp_path / "grid.yaml")
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match=r"none.yaml: there is no such file of a grid\.$"):
         read_fields(tmp_path / "none.yaml")
 
 

@@ -104,9 +104,15 @@ def test_predictions_are_read_without_the_tasks_card(tmp_path, task):
 
 
 def test_grades_that_no_sample_has_do_not_shift_the_others(tmp_path):
-    path = write_run(tmp_path, "dr_regular/Clarity", count=2)  # the two lowest of five grades
-    found = read_one_vs_rest(path, read_record(path))
-    assert found.positive.tolist() == [[True, False, False, False, False], [False, True, False, False, False]]
+    """Only the second and the last of five grades, 4 and 10 of 1, 4, 6, 8 and 10, are there."""
+    path = write_run(tmp_path, "dr_regular/Clarity")
+    raw = json.loads(path.read_bytes())
+    for place, each in enumerate(raw["test"]["per_class"].values()):
+        each["positives"] = {1: 2, 4: 1}.get(place, 0)
+    np.savez(path.with_suffix(".npz"), test_labels=np.array([10, 4, 4]), test_scores=np.full((3, 5), 0.2))
+    found = read_one_vs_rest(path, Record.model_validate(raw))
+    assert found.positive.argmax(axis=1).tolist() == [4, 1, 1]
+    assert found.positive.sum(axis=1).tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,20 @@
 """A grid is checked before it runs, keeps what is finished, and outlives a cell that fails."""
 
-import hashlib
 import json
-import os
 import shutil
-import signal
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import pytest
 import torch
+from tests.benchmark.odd import Notes
 
 import medimeta as mm
-from medimeta._processors import usable_processors
 from medimeta.benchmark import supervised
 from medimeta.benchmark.grid import grid_from
 from medimeta.benchmark.ledger import finished
-from medimeta.benchmark.methods import Result
 from medimeta.benchmark.plan import Plan, plan_grid
 from medimeta.benchmark.record import read_record
-from medimeta.benchmark.run import Running, run_cells
-from medimeta.benchmark.workers import gpu_shares
+from medimeta.benchmark.run import run_cells
 from medimeta.errors import MedimetaError, WeightsError
 from medimeta.learning.predictions import read_predictions
 from medimeta.store.layout import split_text
@@ -287,118 +281,9 @@ def test_the_same_cell_gives_the_same_figures(small_root, tmp_path, first_run):
     assert again.record.test == first_run[0][1].record.test
 
 
-class Notes:
-    """Notes what it is told."""
-
-    def __init__(self):
-        self.lines = []
-
-    def started(self, cell):
-        self.lines.append((cell.task.id, "started"))
-
-    def stepped(self, cell, step):
-        self.lines.append((cell.task.id, *step[:2]))
-
-
 def test_who_watches_is_told_each_epoch_of_each_cell_that_is_trained(small_root, out):
     cells = [*plan(small_root, ["bus"]), *plan(small_root, ["bus/malignancy"], max_epochs=2)]
     notes = Notes()
-    list(run(cells, out, watcher=notes))
-    task = "bus/malignancy"
-    assert notes.lines == [(task, "started"), (task, 1, 2), (task, 2, 2)]
-
-
-class Odd:
-    """A method that fails in the ways in which others do, for what the seed says."""
-
-    few_shot = False
-
-    def __init__(self, notes):
-        self.notes = notes
-
-    def config(self, choice, grid):
-        return FewSettings(choice.backbone, choice.weights, choice.seed)
-
-    def check(self, cell):
-        """Nothing to see."""
-
-    def run(self, cell, surroundings):
-        with self.notes.open("a") as notes:
-            notes.write(f"{cell.config.seed}\n")
-        tries = self.notes.read_text().split().count(str(cell.config.seed))
-        if cell.config.seed == 1:
-            raise MedimetaError("[red] it diverged")
-        if cell.config.seed == 2:
-            raise ZeroDivisionError("a fault of its own")
-        if cell.config.seed == 3 and tries == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        scores = {"auroc": 0.5, "auroc_interval": None, "threads": torch.get_num_threads()}
-        return Result(scores, {"test_scores": np.zeros(1)}, 1.0, 1.0)
-
-
-@dataclass(frozen=True)
-class FewSettings:
-    backbone: str
-    weights: str
-    seed: int
-
-    def as_dict(self):
-        return asdict(self)
-
-    def digest(self):
-        return hashlib.sha256(json.dumps(self.as_dict()).encode()).hexdigest()
-
-
-def odd_cells(root, notes, seeds):
-    known = {"odd": Odd(notes)}
-    grid = {"tasks": "bus", "backbones": BACKBONE, "weights": "none", "methods": "odd", "seeds": seeds}
-    return plan_grid(grid_from(grid), root, known).cells, known
-
-
-def test_cells_that_fail_leave_a_note_of_why_and_are_tried_again_next_time(small_root, tmp_path):
-    cells, known = odd_cells(small_root, tmp_path / "notes", [0, 1, 2])
-    out = tmp_path / "out"
-    outcomes = list(run(cells, out, Running(retries=1), known=known))
-    assert [(each.cell.config.seed, str(each.error)) for each in outcomes] == [
-        (0, "None"),
-        (1, "[red] it diverged"),
-        (2, "ZeroDivisionError: a fault of its own"),
-    ]
-    assert (tmp_path / "notes").read_text().split() == ["0", "1", "2", "2"]  # what crashed is tried again, once
-    notes = [json.loads((out / f"{cell.name}.failed.json").read_text()) for cell in cells[1:]]
-    assert [note["attempts"] for note in notes] == [1, 2]
-    assert notes[0]["traceback"] is None
-    assert "in run" in notes[1]["traceback"]
-    assert [each.kept for each in run(cells, out, known=known)] == [True, False, False]
-
-
-def test_a_cell_that_goes_well_at_last_leaves_no_note(small_root, tmp_path):
-    cells, known = odd_cells(small_root, tmp_path / "notes", [0])
-    note = tmp_path / f"{cells[0].name}.failed.json"
-    note.parent.mkdir(parents=True)
-    note.write_text("{}")
-    list(run(cells, tmp_path, known=known))
-    assert not note.exists()
-
-
-def test_a_worker_that_dies_fails_its_cell_alone_and_is_tried_again(small_root, tmp_path):
-    """Cells run side by side, each in a process that dies alone; they share the processors."""
-    cells, known = odd_cells(small_root, tmp_path / "notes", [0, 1, 3, 4])
-    outcomes = {each.cell.config.seed: each for each in run(cells, tmp_path / "out", Running(jobs=2), known=known)}
-    assert {seed for seed, each in outcomes.items() if each.record} == {0, 4}
-    assert str(outcomes[1].error) == "[red] it diverged"
-    assert str(outcomes[3].error) == "its process was ended by SIGKILL (out of memory?)."
-    assert outcomes[0].record.test["threads"] == max(1, usable_processors() // 2)
-    again = list(run(cells, tmp_path / "out", Running(jobs=2), known=known))
-    assert {each.cell.config.seed: each.kept for each in again} == {0: True, 1: False, 3: False, 4: True}
-    assert next(each for each in again if each.cell.config.seed == 3).record
-
-
-def test_gpus_are_given_out_in_turn(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert gpu_shares(4, 1) == ["0", "1", "2", "0"]
-    assert gpu_shares(2, 2) == ["0,1", "2,0"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7,9")
-    assert gpu_shares(2, 1) == ["5", "7"]
+    run(cells, out, watcher=notes)
+    title = cells[1].title
+    assert notes.lines == [(title, "started"), (title, 1, 2), (title, 2, 2)]

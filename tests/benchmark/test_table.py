@@ -10,7 +10,7 @@ from tests.benchmark.made import make_few_shot, make_record
 
 from medimeta.benchmark.formats import CSV_COLUMNS, csv_text, latex, markdown, terminal_table, tex_escaped
 from medimeta.benchmark.rows import make_rows
-from medimeta.benchmark.table import Table, few_shot_table, make_tables, results_table, summary_table
+from medimeta.benchmark.table import Table, few_shot_table, make_tables, results_table, signed, summary_table
 
 
 def line(*records):
@@ -46,6 +46,11 @@ def test_what_is_not_defined_is_a_dash():
 def test_seeds_have_a_spread_and_a_difference_a_sign():
     found = line(make_record(auroc=0.97), make_record(auroc=0.99, seed=1))
     assert (found["AUROC"], found["spread"], found["difference"], found["seeds"]) == ("98.0", "1.4", "+2.0", "2")
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.0, "+0.0"), (-0.0004, "+0.0"), (-0.0006, "-0.1"), (-0.104, "-10.4")])
+def test_no_difference_has_one_sign(value, shown):
+    assert signed(value) == shown
 
 
 def test_settings_have_a_column_where_they_differ():

@@ -1,13 +1,11 @@
 """A build on a real Dask cluster of this machine: the same bytes, and a clear end whatever part of the cluster dies."""
 
 import contextlib
-import json
 import os
-import subprocess
-import sys
 import time
 
 import pytest
+from tests.dask_cluster import opened
 
 import medimeta as mm
 from medimeta.building import chunks, engine, executors
@@ -16,80 +14,7 @@ from medimeta.building.render import render_chunk
 from medimeta.cli.boundary import run
 from medimeta.errors import SourceError, UsageError
 
-distributed = pytest.importorskip("distributed")
-
 ORGANS = ["organs_axial", "organs_coronal", "organs_sagittal"]
-SECONDS = 60  # until a cluster must be there
-
-
-class Cluster:
-    """A scheduler and its workers, each a process, each with a log."""
-
-    def __init__(self, folder, environment):
-        self.folder = folder
-        self.environment = os.environ | environment
-        self.processes = []
-        file = folder / "scheduler.json"
-        loopback = ("--host", "127.0.0.1", "--no-dashboard")
-        self.scheduler = self.start("scheduler", "--port", "0", "--scheduler-file", str(file), *loopback)
-        end = time.monotonic() + SECONDS
-        while (address := self.written(file)) is None:
-            assert time.monotonic() < end, self.logs()
-            assert self.scheduler.poll() is None, self.logs()
-            time.sleep(0.02)
-        self.address = address
-
-    def start(self, *arguments):
-        log = self.folder / f"{len(self.processes)}-{arguments[0]}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "dask", *arguments],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                env=self.environment,
-            )
-        self.processes.append(process)
-        return process
-
-    def start_workers(self, count):
-        flags = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1", "--memory-limit", "0")
-        for _ in range(count):
-            self.start("worker", self.address, *flags)
-        with distributed.Client(self.address, timeout=SECONDS, set_as_default=False) as client:
-            try:
-                client.wait_for_workers(count, timeout=SECONDS)
-            except TimeoutError:
-                pytest.fail(self.logs())
-
-    def written(self, file):
-        try:
-            return json.loads(file.read_text())["address"]
-        except (FileNotFoundError, ValueError):  # not there yet, or not whole
-            return None
-
-    def logs(self):
-        return "\n".join(f"{log.name}:\n{log.read_text()}" for log in sorted(self.folder.glob("*.log")))
-
-    def kill(self):
-        for process in self.processes:
-            process.kill()
-        for process in self.processes:
-            process.wait()
-
-
-@contextlib.contextmanager
-def opened(folder, workers, environment):
-    folder.mkdir()
-    cluster = None
-    try:
-        cluster = Cluster(folder, environment)
-        if workers:
-            cluster.start_workers(workers)
-        yield cluster
-    finally:
-        if cluster is not None:
-            cluster.kill()
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,18 @@ def test_a_file_is_evaluated_by_itself(command, written):
         assert (expected.groups is None) == (name == MULTICLASS)
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_the_predictions_of_a_benchmark_give_the_figures_of_its_record(command, small_root, tmp_path):
+    arguments = ("--backbone", "test_resnet.r160_in1k", "--no-pretrained", "--max-epochs", 1, "--seeds", 1)
+    done = command("train", MULTICLASS, "--root", small_root, "--out", tmp_path, *arguments, "--json")
+    [record] = json.loads(done.out)
+    [path] = tmp_path.rglob(record["predictions"])
+    for split, expected in (("test", record["test"]), ("val", record["training"]["val"])):
+        found = json.loads(command("evaluate", path, "--split", split, "--json").out)
+        assert found == {"file": str(path), "split": split, **expected}
+    assert command("evaluate", path, "--root", small_root, "--resamples", 0).code == 0
+
+
 def test_options_are_those_of_the_library(command, written):
     path, made = written(SUBJECTS)
     options = ("--absent", "zero", "--confidence", "0.5", "--resamples", 30, "--by-image", "--json")

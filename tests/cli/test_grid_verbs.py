@@ -45,7 +45,7 @@ def test_train_reports_as_json(small_root, tmp_path, capsys):
         (["train", "oct"], 1, "medimeta build oct --source"),
         (["train", "bus", "--backbone", "resnet81"], 2, "Did you mean 'resnet18'"),
         (["train", "bus", "--seeds", "one"], 2, "expected whole numbers"),
-        (["train", "bus", "--devices", "4", *TINY], 2, "uses one device"),
+        (["train", "bus", "--devices", "none", *TINY], 2, "expected a number of at least 1, or auto"),
         (["train", "bus", "--weights", "nowhere.pt"], 1, "there is no such file"),
         (["benchmark", "--datasets", "bis"], 2, "Did you mean 'bus'"),
         (["benchmark", "--tasks", "bus/malignancy,pbc/cell"], 2, "unknown task of pbc"),
@@ -56,6 +56,52 @@ def test_wrong_use_is_told_before_anything_is_trained(small_root, tmp_path, caps
     printed = capsys.readouterr()
     assert message in printed.err.replace("\n", " ")
     assert "Traceback" not in printed.err
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_dry_run_lists_cells_and_what_is_missing(small_root, tmp_path, capsys):
+    command = ["benchmark", "--preset", "paper", "--root", str(small_root), "--out", str(tmp_path / "out"), "--dry-run"]
+    assert run(command) == 1
+    printed = capsys.readouterr().out
+    assert "to do  pbc/cell class, resnet50, imagenet, seed 2" in printed
+    assert "12 cells: 12 to do" in printed
+    assert "medimeta build oct --source" in printed
+    assert run([*command, "--datasets", "built", "--seeds", "5", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [cell["cell"] for cell in listed["cells"]][-1] == "pbc/cell class, resnet50, imagenet, seed 5"
+    assert (len(listed["cells"]), listed["missing"], listed["problems"]) == (4, [], [])
+    assert not (tmp_path / "out").exists()
+
+
+def test_flags_come_before_the_file(small_root, tmp_path, capsys):
+    (tmp_path / "grid.yaml").write_text("tasks: [pbc]\nseeds: [0, 1]\ntraining: {patience: 3}\nweights: none\n")
+    command = ["benchmark", str(tmp_path / "grid.yaml"), "--root", str(small_root), "--out", str(tmp_path / "out")]
+    command += [*TINY, "--tasks", "bus/malignancy", "--seeds", "7", "--set", "training.batch_size=5", "--json"]
+    assert run(command) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert (record["task"], record["seed"]) == ("bus/malignancy", 7)
+    settings = record["config"]
+    assert (settings["patience"], settings["batch_size"], settings["max_epochs"]) == (3, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "papers"], "Did you mean 'paper'"),
+        (["nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["grid.yaml", "--preset", "paper"], "name one grid"),
+        (["--set", "patience=3"], "expected SECTION.FIELD=VALUE"),
+        (["--set", "train.patience=3"], "expected SECTION.FIELD=VALUE"),
+        (["--set", "training.patients=3"], "Did you mean 'patience'"),
+        (["--methods", "fine-tune"], "Did you mean 'finetune'"),
+        (["--shots", "many"], "expected whole numbers"),
+        (["--dask", "nonsense://here"], "no Dask scheduler answers there"),
+    ],
+)
+def test_wrong_use_of_a_grid_is_told(small_root, tmp_path, capsys, arguments, message):
+    out = tmp_path / "out"
+    assert run(["benchmark", "--tasks", "bus", "--root", str(small_root), "--out", str(out), *TINY, *arguments]) == 2
+    assert message in capsys.readouterr().err.replace("\n", " ")
     assert not list(tmp_path.rglob("*.json"))
 
 

@@ -1,6 +1,8 @@
 """``medimeta report``: everything again from records."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from tests.benchmark.made import write_few_shot, write_run
@@ -49,3 +51,19 @@ def test_wrong_use_is_told(command, tmp_path, monkeypatch, arguments, code, told
     done = command("report", *arguments)
     assert done.code == code
     assert told in done.err
+
+
+def test_without_the_extra_the_tables_are_written_and_the_way_out_is_told(command, out, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    done = command("report", out)
+    assert done.code == 2
+    assert "pip install 'medimeta[report]'" in done.err
+    assert [(out / name).is_file() for name in ("table.md", "table.csv", "table.tex", "report.html")] == [
+        *(True, True, True, False),
+    ]
+
+
+def test_tables_need_no_torch(out):
+    """Reading results on a laptop must not take the seconds that torch takes to load."""
+    code = "import sys; from medimeta.cli.boundary import run; run(sys.argv[1:]); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code, "report", out], check=True, capture_output=True)

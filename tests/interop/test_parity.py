@@ -60,7 +60,7 @@ def _steps(name, root, folder):
         patch.setattr(TaskModel, "forward", noting_forward)
         patch.setattr(Head, "loss", noting_loss)
         network = runpy.run_path(str(NETWORK))["backbone"]
-        patch.setattr("medimeta.learning.train.make_backbone", lambda *_, **__: network())
+        patch.setattr("medimeta.learning.training.fit.make_backbone", lambda *_, **__: network())
         parts = (mm.load(name, root=root, split=split) for split in ("train", "val"))
         train(*parts, replace(CONFIG, augmentation=STILL))
     np.savez(folder / f"{name.replace('/', '--')}.npz", **given)

@@ -2,13 +2,16 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 import medimeta as mm
 from medimeta.learning.heads import Head
 from medimeta.learning.model import TaskModel
+from medimeta.loading.balance import class_weights
 
 OUTPUTS = {"bus/malignancy": 1, "bus/case category": 3, "cxr/disease labels": 14, "dr_regular/Clarity": 5}
 BINARY, MULTICLASS, MULTILABEL, ORDINAL = OUTPUTS
@@ -94,3 +97,46 @@ def test_a_model_turns_uint8_images_into_scores(name, channels):
     assert 0 <= scores.min() <= scores.max() <= 1
     single = [model.predict(image[None])[0] for image in images]
     assert scores.tolist() == pytest.approx([pytest.approx(row, abs=1e-6) for row in single])
+
+
+@every_kind
+def test_weights_make_rare_classes_count_more(name):
+    """The direction: by torch's formula, an error on the rarest class costs more with balanced weights than without.
+
+    The value of multi-class weights is scikit-learn's, that of the others negatives for each positive.
+    """
+    task = mm.task(name)
+    keys = np.array(task.keys)
+    if name == MULTILABEL:
+        labels = np.zeros((100, OUTPUTS[name]), np.int64)
+        labels[:10, 0] = 1  # rare
+        labels[:90, 1] = 1  # common
+        weights = class_weights(task, labels)
+        assert weights[:2].tolist() == pytest.approx([9, 1 / 9])
+    else:
+        labels = keys[np.r_[[1] * 10, [0] * 60, *([each] * 10 for each in range(2, len(keys)))]]
+        weights = class_weights(task, labels)
+        expected = compute_class_weight("balanced", classes=keys, y=labels)
+        assert weights.tolist() == pytest.approx([expected[1] / expected[0]] if name == BINARY else expected)
+    head = Head(4, task)
+    logits = torch.zeros(2, OUTPUTS[name])
+    rows = np.eye(OUTPUTS[name], dtype=np.int64)  # the rare label alone, the common one alone
+    rare, common = (rows[:1], rows[1:2]) if name == MULTILABEL else (keys[1:2], keys[:1])
+    targets = head.targets(torch.from_numpy(np.concatenate([rare, common])))
+    logits.requires_grad_()
+    head.loss(logits, targets, torch.from_numpy(weights)).backward()
+    pulls = logits.grad.abs().sum(dim=1)
+    plain = torch.zeros(2, OUTPUTS[name], requires_grad=True)
+    head.loss(plain, targets).backward()
+    equal = plain.grad.abs().sum(dim=1)
+    assert pulls[0] / pulls[1] > 1.5 * equal[0] / equal[1]
+
+
+@every_kind
+def test_targets_count_from_0(name):
+    task = mm.task(name)
+    if name == MULTILABEL:
+        rows = torch.eye(OUTPUTS[name]).long()
+        assert torch.equal(Head(4, task).targets(rows), rows)
+    else:
+        assert Head(4, task).targets(torch.tensor(task.keys)).tolist() == [*range(len(task.keys))]

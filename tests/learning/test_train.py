@@ -13,7 +13,7 @@ import timm
 import torch
 
 import medimeta as mm
-from medimeta.errors import MedimetaError, UsageError, WeightsError
+from medimeta.errors import DivergedError, UsageError, WeightsError
 from medimeta.learning.augment import Augmentation
 from medimeta.learning.config import TrainConfig
 from medimeta.learning.metrics import evaluate, macro_auroc
@@ -64,18 +64,26 @@ def test_the_model_is_that_of_the_best_epoch(cells):
 
 def test_every_epoch_is_told_and_kept(cells):
     _, _, trained, told = cells
-    assert told == list(enumerate(trained.history, 1))
+    speeds = [figures["images_per_second"] for _, figures in told]
+    assert told == [
+        (epoch, {**figures, "images_per_second": speed})
+        for epoch, (figures, speed) in enumerate(zip(trained.history, speeds, strict=True), 1)
+    ]
+    assert all(speed > 0 for speed in speeds)
     assert trained.epochs == len(told)
     assert all(epoch.keys() == {"train_loss", "val_loss", "val_auroc"} for epoch in trained.history)
     assert trained.history[-1]["train_loss"] < trained.history[0]["train_loss"]
     assert trained.seconds > 0
     assert trained.images_per_second > 0
+    assert 0 <= trained.loading_share < 0.9
+    assert trained.peak_memory_mb > 10
 
 
 def test_training_stops_where_patience_ends(small_root, monkeypatch):
     """An epoch as good as the best is no better, so that two epochs of patience end after the fourth."""
-    areas = iter([0.5, 0.6, 0.8, 0.8, 0.7, 0.9])  # of constant scores, then of the epochs
-    monkeypatch.setattr("medimeta.learning.train.macro_auroc", lambda *_: next(areas))
+    areas = iter([0.6, 0.8, 0.8, 0.7, 0.9])
+    monkeypatch.setattr("medimeta.learning.training.fit.macro_auroc", lambda *_: 0.5)
+    monkeypatch.setattr("medimeta.learning.training.module.macro_auroc", lambda *_: next(areas))
     trained = train(*splits("bus/malignancy", small_root), replace(SHORT, max_epochs=5, patience=2))
     assert (trained.epochs, trained.best_epoch) == (4, 2)
 
@@ -178,10 +186,16 @@ def test_anything_but_two_splits_of_one_task_is_refused(small_root, first, secon
         train(train_set, val_set, SHORT)
 
 
-@pytest.mark.parametrize("devices", [0, 2])
-def test_more_than_one_device_is_refused(small_root, devices):
-    with pytest.raises(UsageError, match=f"one device in this version, got devices={devices}"):
+@pytest.mark.parametrize("devices", [0, -1, 1.5, "two"])
+def test_devices_that_are_no_number_are_refused(small_root, devices):
+    with pytest.raises(UsageError, match="devices must be a whole number of at least 1, or auto"):
         train(*splits("bus/malignancy", small_root), SHORT, devices=devices)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_told(small_root):
+    with pytest.raises(UsageError, match=r"a GPU was asked for, but PyTorch sees none.*--accelerator auto or cpu"):
+        train(*splits("bus/malignancy", small_root), SHORT, accelerator="gpu")
 
 
 def test_weights_of_a_file_are_where_training_starts(small_root, tmp_path):
@@ -216,7 +230,8 @@ def test_a_last_batch_of_one_image_is_left_out_of_training(small_root):
 
 
 def test_training_that_diverges_at_once_says_so(small_root):
-    with pytest.raises(MedimetaError, match="bus/malignancy: training diverged in its first epoch"):
+    message = r"bus/malignancy: training diverged in epoch 1: at the learning rate 1e\+30 .* --learning-rate 1e\+29"
+    with pytest.raises(DivergedError, match=message):
         train(*splits("bus/malignancy", small_root), replace(SHORT, learning_rate=1e30))
 
 

@@ -46,10 +46,6 @@ def digest(folder: Path) -> dict:
     }
 
 
-def as_folder(tree: Path, _: Path) -> Path:
-    return tree.parent
-
-
 def as_tree_itself(tree: Path, _: Path) -> Path:
     return tree
 
@@ -78,21 +74,28 @@ def as_zip_one_level_lower(tree: Path, place: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("dataset", TREES)
-@pytest.mark.parametrize(
-    "form",
-    [as_folder, as_tree_itself, as_zip, as_zip_one_level_higher, as_zip_one_level_lower],
-    ids=lambda f: f.__name__,
-)
-def test_real_originals_build_to_the_golden_digests(real_originals, tmp_path, dataset, form):
-    source = form(real_originals / dataset / TREES[dataset], tmp_path)
-    mm.build(dataset, source=source, root=tmp_path / "root", workers=1, allow_partial=True)
-    golden = json.loads((real_originals / "golden" / f"{dataset}.json").read_text())
-    assert digest(tmp_path / "root" / dataset) == golden
-
-
 def files_of(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256(path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("dataset", TREES)
+def test_real_originals_build_to_the_golden_digests(real_originals, real_built, dataset):
+    golden = json.loads((real_originals / "golden" / f"{dataset}.json").read_text())
+    assert digest(real_built(dataset)) == golden
+
+
+@pytest.mark.parametrize("dataset", TREES)
+@pytest.mark.parametrize(
+    ("form", "workers"),
+    [(as_tree_itself, 8), (as_zip, 2), (as_zip_one_level_higher, 1), (as_zip_one_level_lower, 1)],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_real_originals_are_the_same_in_every_form_and_with_any_number_of_workers(
+    real_originals, real_built, tmp_path, dataset, form, workers
+):
+    source = form(real_originals / dataset / TREES[dataset], tmp_path)
+    mm.build(dataset, source=source, root=tmp_path / "root", workers=workers, allow_partial=True)
+    assert files_of(tmp_path / "root" / dataset) == files_of(real_built(dataset))
 
 
 def test_bytes_depend_neither_on_the_number_of_workers_nor_on_the_form_of_the_original(originals, tmp_path):

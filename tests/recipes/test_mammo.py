@@ -689,11 +689,10 @@ def test_the_synthetic_original_depends_on_the_seed_and_grows_without_a_change(t
     def files(folder):
         return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("1-*.dcm")}
 
-    for name, arguments in {"same": (5, 0), "other": (5, 1), "more": (6, 0)}.items():
+    for name, arguments in {"other": (5, 1), "more": (6, 0)}.items():
         (tmp_path / name).mkdir()
         write(tmp_path / name, *arguments)
     whole = files(download)
-    assert files(tmp_path / "same") == whole
     assert whole.items() < files(tmp_path / "more").items()
     assert not set(whole.values()) & set(files(tmp_path / "other").values())
 

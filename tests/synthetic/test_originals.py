@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -64,9 +65,12 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(smallest, tm
     assert other != before
 
 
-def test_more_images_do_not_change_those_that_were_there(smallest, tmp_path):
+def test_more_images_do_not_change_those_that_were_there(smallest, originals, tmp_path):
     dataset, few = smallest
-    more = contents(write_original(dataset, tmp_path, images_per_class=SMALLEST + 1))
+    if dataset == "pneumonia":  # the numbers in its names depend on how many images a split has
+        more = contents(write_original(dataset, tmp_path, images_per_class=SMALLEST + 1))
+    else:
+        more = contents(originals / name for name in sorted({Path(file).parts[0] for file in few}))
     if dataset in ("cxr", "fundus"):  # images of one lie in tarballs; findings of the other are dealt out over all
         assert more != few
         return

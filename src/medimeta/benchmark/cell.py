@@ -71,7 +71,7 @@ class Cell:
     @property
     def title(self) -> str:
         """What people call it."""
-        shots = [] if self.shots is None else [f"{self.shots} shots"]
+        shots = [] if self.shots is None else [f"{self.shots}-shot"]
         method = [] if self.method == "supervised" else [self.method]
         parts = [self.task.id, self.config.backbone, self.origin.name, *method, *shots, f"seed {self.config.seed}"]
         return ", ".join(parts)

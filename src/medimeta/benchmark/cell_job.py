@@ -10,14 +10,15 @@ from typing import Any
 
 from medimeta.benchmark.cell import Cell
 from medimeta.benchmark.job import Told
-from medimeta.benchmark.memory import forget_peak, peak_megabytes
 from medimeta.benchmark.methods import Method, Surroundings
 from medimeta.benchmark.record import Record, SomePredictions
 from medimeta.catalogue.schema import SPLITS
-from medimeta.learning.device import Devices, device_name
+from medimeta.learning.device import Accelerator, Devices, device_name, uses_gpu
+from medimeta.learning.memory import forget_peak, peak_megabytes
 from medimeta.learning.model_card import describe_model
 from medimeta.learning.provenance import package, versions
 from medimeta.learning.saved_model import save_model
+from medimeta.learning.training.logs import LogKind
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ class CellJob:
         How many devices to compute on.
     models : bool
         Whether the trained model is kept.
+    nodes, accelerator : int, str
+        Nodes with so many devices each, and what kind of devices.
+    log : str
+        What log of a training's epochs is kept beside the record.
     """
 
     cell: Cell
@@ -60,6 +65,9 @@ class CellJob:
     out: Path
     devices: Devices = "auto"
     models: bool = True
+    nodes: int = 1
+    accelerator: Accelerator = "auto"
+    log: LogKind = "none"
 
     def __call__(self, told: Told) -> Finished:
         """Run the cell."""
@@ -67,7 +75,8 @@ class CellJob:
         forget_peak()
         data = cell.stored.fingerprint()
         folder = checkpoints(cell, self.out, data) if self.out.is_dir() else None
-        result = self.method.run(cell, Surroundings(self.devices, folder, told))
+        result = self.method.run(cell, self._surroundings(folder, told))
+        peak = result.peak_memory_mb or peak_megabytes(gpu=uses_gpu(self.accelerator))
         manifest = cell.stored.manifest
         stem = cell.name.rpartition("/")[2]
         record = Record(
@@ -84,10 +93,10 @@ class CellJob:
             samples={split: len(cell.stored.split(split)) for split in SPLITS},
             package=package(),
             versions=versions(),
-            device=device_name(),
+            device=device_name(self.accelerator),
             seconds=result.seconds,
             images_per_second=result.images_per_second,
-            peak_memory_mb=peak_megabytes(),
+            peak_memory_mb=peak,
             test=result.test,
             training=result.training,
             predictions=f"{stem}.npz",
@@ -95,6 +104,10 @@ class CellJob:
         )
         model = {} if record.model is None else _saved(result.model, record, cell)
         return Finished(record, result.predictions, model)
+
+    def _surroundings(self, folder: Path | None, told: Told) -> Surroundings:
+        log_folder = self.out / f"{self.cell.name}.log"
+        return Surroundings(self.devices, folder, told, self.nodes, self.accelerator, self.log, log_folder)
 
 
 def checkpoints(cell: Cell, out: Path, data: str) -> Path:

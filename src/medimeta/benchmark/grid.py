@@ -13,6 +13,7 @@ import yaml
 
 from medimeta.catalogue.reading import SafeLoader
 from medimeta.errors import UsageError, problems_error, unknown_name
+from medimeta.learning.settings import merged
 
 ALL, BUILT = "all", "built"  # instead of names of datasets
 ORIGINS = ("imagenet", "none", "multi-domain", "maml")  # of weights; anything else is a file
@@ -139,6 +140,9 @@ def read_fields(path: str | Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        hint = "" if path.suffix else f" Datasets are named by --datasets {path.name}."
+        raise UsageError(f"{path}: there is no such file of a grid.{hint}") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}).") from error
     read = _parse(str(path), data)
@@ -162,7 +166,7 @@ def changed(given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, An
     kept = {name: value for name, value in given.items() if not (values.keys() & named and name in named)}
     for name, value in values.items():
         old = kept.get(name)
-        kept[name] = {**old, **value} if name in SECTIONS and isinstance(old, Mapping) else value
+        kept[name] = merged(old, value) if name in SECTIONS and isinstance(old, Mapping) else value
     return kept
 
 

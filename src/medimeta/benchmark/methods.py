@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, Protocol
 from medimeta.benchmark.cell import Cell, Config
 from medimeta.benchmark.grid import Grid
 from medimeta.benchmark.record import SomePredictions, Training
-from medimeta.learning.device import Devices
+from medimeta.learning.device import Accelerator, Devices
 from medimeta.learning.model import TaskModel
+from medimeta.learning.training.logs import LogKind
 
 ENTRY_POINTS = "medimeta.methods"
 
@@ -60,11 +61,19 @@ class Surroundings:
         when the cell is finished. None where there is no such place.
     told : callable
         Called with each `Step`.
+    nodes, accelerator : int, str
+        Nodes with so many devices each, and what kind of devices.
+    log, log_folder : str, Path
+        What log of the epochs to keep, and where.
     """
 
     devices: Devices = "auto"
     folder: Path | None = None
     told: Callable[[Step], None] = lambda _: None
+    nodes: int = 1
+    accelerator: Accelerator = "auto"
+    log: LogKind = "none"
+    log_folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,8 @@ class Result:
         How it was trained.
     model : TaskModel, optional
         The trained model, to be kept.
+    peak_memory_mb : float, optional
+        The largest memory it took, where it is not that of the process which runs the cell.
     """
 
     test: Mapping[str, Any]
@@ -92,6 +103,7 @@ class Result:
     images_per_second: float
     training: Training | None = None
     model: TaskModel | None = None
+    peak_memory_mb: float | None = None
 
 
 class Method(Protocol):

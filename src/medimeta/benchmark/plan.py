@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,6 +102,7 @@ def plan_grid(grid: Grid, root: Path, known: Mapping[str, Method] | None = None)
     except MedimetaError as error:
         if not missing:
             raise
+        # What is missing may be just what there is to learn from, and then that is told, too.
         return Plan(tuple(cells), (*missing, error))
     return Plan(tuple(cells), tuple(missing), pretraining)
 
@@ -172,10 +173,10 @@ def _choices(grid: Grid, method: Method) -> list[Choice]:
     ]
 
 
-def _told(call: object, *arguments: object) -> list[MedimetaError]:
+def _told(call: Callable[..., object], *arguments: object) -> list[MedimetaError]:
     """Return the error of a call, if it has one."""
     try:
-        call(*arguments)  # type: ignore[operator]
+        call(*arguments)
     except MedimetaError as error:
         return [error]
     return []

@@ -51,6 +51,11 @@ class Pretraining:
         return f"{self.origin} pre-training for {self.plan.target}, {self.config.backbone}"
 
     @property
+    def lacks(self) -> str:
+        """What it might learn from if it were built, for people; empty where nothing is missing."""
+        return f"without {', '.join(self.plan.missing)}, not built" if self.plan.missing else ""
+
+    @property
     def name(self) -> str:
         """Its folder below that of the results."""
         return f"{FOLDER}/{self.plan.name}"
@@ -137,5 +142,6 @@ def plan_pretraining(cells: Sequence[Cell], grid: Grid) -> dict[str, Pretraining
 
 def started(cell: Cell, pretraining: Mapping[str, Pretraining], out: Path) -> Cell:
     """Return a cell with the weights that it waits for, where they were made before; else as it is."""
-    made = pretraining[cell.name].made(out) if cell.origin.pending else None
+    stage = pretraining.get(cell.name)
+    made = None if stage is None else stage.made(out)
     return cell if made is None else cell.started_from(made)

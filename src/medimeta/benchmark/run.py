@@ -21,7 +21,8 @@ from medimeta.benchmark.pretraining import PretrainJob, started
 from medimeta.benchmark.record import Record
 from medimeta.benchmark.workers import Here, Processes, Workers
 from medimeta.errors import UsageError
-from medimeta.learning.device import Devices, check_devices
+from medimeta.learning.device import Accelerator, Devices, check_devices
+from medimeta.learning.training.logs import LogKind, check_log
 from medimeta.store.layout import default_root
 
 
@@ -98,6 +99,10 @@ class Running:
         How often a cell that crashed is tried again.
     models : bool
         Whether trained models are kept.
+    nodes, accelerator : int, str
+        Nodes with so many devices each, and what kind of devices: auto, cpu or gpu.
+    log : str
+        What log of a training's epochs is kept beside the record: none, csv or tensorboard.
     """
 
     devices: Devices = "auto"
@@ -105,13 +110,17 @@ class Running:
     dask: str | None = None
     retries: int = 0
     models: bool = True
+    nodes: int = 1
+    accelerator: Accelerator = "auto"
+    log: LogKind = "none"
 
     def __post_init__(self) -> None:
         if self.jobs < 1 or self.retries < 0:
             raise UsageError(
                 f"jobs must be at least 1 and retries not negative, got jobs={self.jobs}, retries={self.retries}."
             )
-        check_devices(self.devices)
+        check_devices(self.devices, self.accelerator, self.nodes)
+        check_log(self.log)
 
     def workers(self) -> AbstractContextManager[Workers]:
         """Open what runs the cells."""
@@ -144,7 +153,7 @@ def run_benchmark(
     watcher : Watcher, optional
         Is told how it goes.
     **running
-        Fields of `Running`: `devices`, `jobs`, `dask`, `retries`, `models`.
+        Fields of `Running`: `devices`, `jobs`, `dask`, `retries`, `models`, `nodes`, `accelerator`, `log`.
 
     Raises
     ------
@@ -153,7 +162,6 @@ def run_benchmark(
 
     Examples
     --------
-    >>> from medimeta.benchmark.run import run_benchmark
     >>> root, out = getfixture("small_root"), getfixture("tmp_path")
     >>> tiny = {"tasks": "bus/malignancy", "backbones": "test_resnet.r160_in1k", "weights": "none",
     ...         "training": {"max_epochs": 1}}
@@ -265,7 +273,17 @@ class _Run:
             left = again
 
     def _job(self, cell: Cell) -> CellJob:
-        return CellJob(cell, self.known[cell.method], self.ledger.out, self.running.devices, self.running.models)
+        running = self.running
+        return CellJob(
+            cell,
+            self.known[cell.method],
+            self.ledger.out,
+            running.devices,
+            running.models,
+            running.nodes,
+            running.accelerator,
+            running.log,
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from medimeta.benchmark.methods import Choice, Result, Step, Surroundings
 from medimeta.benchmark.protocol import paper_config
 from medimeta.benchmark.record import Training
 from medimeta.catalogue.schema import TaskCard
-from medimeta.errors import MedimetaError, UsageError, problems_error, unknown_name
-from medimeta.learning.config import TrainConfig
+from medimeta.errors import MedimetaError
+from medimeta.learning.config import TrainConfig, settings_from
 from medimeta.learning.metrics import evaluate, macro_auroc
 from medimeta.learning.predictions.predictions import Predictions
 from medimeta.learning.train import predict, train
@@ -32,11 +31,7 @@ class Supervised:
     def config(self, choice: Choice, grid: Grid) -> TrainConfig:
         """Return the paper's settings for the backbone, changed as the grid says."""
         paper = paper_config(choice.backbone, weights=choice.weights, seed=choice.seed)
-        known = [field.name for field in fields(TrainConfig)]
-        unknown = [str(unknown_name("setting", name, known)) for name in grid.training if name not in known]
-        if unknown:
-            raise problems_error(UsageError, "training:", unknown)
-        return replace(paper, **grid.training)
+        return paper.changed(**settings_from(grid.training, "training"))
 
     def check(self, cell: Cell) -> None:
         """See that there is something to learn from, to choose by, and to report on."""
@@ -57,7 +52,7 @@ class Supervised:
 
         def epoch_done(epoch: int, figures: dict[str, float]) -> None:
             text = f"epoch {epoch}, loss {figures['train_loss']:.3f}"
-            text += f", validation AUROC {100 * figures['val_auroc']:.1f}"
+            text += f", validation AUROC {100 * figures['val_auroc']:.1f}, {figures['images_per_second']:.0f} images/s"
             surroundings.told(Step(epoch, config.max_epochs, text))
 
         trained = train(
@@ -66,6 +61,11 @@ class Supervised:
             config,
             weights=cell.weights,
             devices=surroundings.devices,
+            nodes=surroundings.nodes,
+            accelerator=surroundings.accelerator,
+            folder=surroundings.folder,
+            log=surroundings.log,
+            log_folder=surroundings.log_folder,
             epoch_done=epoch_done,
         )
         data = cell.stored.fingerprint()
@@ -73,15 +73,16 @@ class Supervised:
         for split in ("val", "test"):
             part = parts[split]
             labels: Any = part.labels
-            scores = predict(trained.model, part, config)
+            scores = predict(trained.model, part, config, accelerator=surroundings.accelerator)
             subjects = part.subjects()
             predictions[split] = Predictions(cell.task.id, split, data, part.indices, labels, scores, subjects)
-            figures[split] = evaluate(cell.task, labels, scores, groups=subjects, seed=config.seed).as_dict()
+            figures[split] = evaluate(cell.task, labels, scores, groups=subjects).as_dict()
         return Result(
             test=figures["test"],
             predictions=predictions,
             seconds=trained.seconds,
             images_per_second=trained.images_per_second,
+            peak_memory_mb=trained.peak_memory_mb,
             training=Training(
                 chosen_by=trained.chosen_by,
                 best_epoch=trained.best_epoch,

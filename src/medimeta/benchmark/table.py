@@ -163,7 +163,7 @@ def percent(value: float | None) -> str:
 
 def signed(value: float | None) -> str:
     """Return a difference in percent, with its sign."""
-    return DASH if value is None else f"{100 * value:+.1f}"
+    return DASH if value is None else f"{100 * value:+.1f}".replace("-0.0", "+0.0")
 
 
 def plus_minus(mean: float | None, half: float | None) -> str:

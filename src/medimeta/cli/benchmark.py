@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +10,10 @@ import typer
 
 from medimeta.cli import options
 from medimeta.cli.grid import list_cells, run_grid
+from medimeta.cli.training_options import training_flags
 
 
+@training_flags
 def command(
     grid: Annotated[
         Path | None, typer.Argument(metavar="[GRID.yaml]", help="A grid in a file.", show_default=False)
@@ -54,10 +56,7 @@ def command(
     pretrained: Annotated[
         bool | None, typer.Option("--pretrained/--no-pretrained", help="--weights imagenet, or --weights none.")
     ] = None,
-    max_epochs: Annotated[
-        int | None, typer.Option(min=1, help="Upper bound of epochs; the protocol has 100.", show_default=False)
-    ] = None,
-    batch_size: options.BatchSize = None,
+    training: Mapping[str, Any] = {},
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,6 +66,9 @@ def command(
         ),
     ] = None,
     devices: options.Devices = "auto",
+    nodes: options.Nodes = 1,
+    accelerator: options.Accelerator = "auto",
+    log: options.Log = "none",
     jobs: Annotated[int, typer.Option(min=1, help="Cells at a time, each in a process of its own.")] = 1,
     dask: Annotated[
         str | None,
@@ -83,7 +85,9 @@ def command(
     from medimeta.benchmark.run import Running
     from medimeta.store.layout import default_root
 
-    running = Running(options.device_count(devices), jobs, dask, retries, models)
+    running = Running(
+        options.device_count(devices), jobs, dask, retries, models, nodes=nodes, accelerator=accelerator, log=log
+    )
     place, given = _given([path for path in (grid, grid_file) if path is not None], preset)
     flags: dict[str, Any] = {
         "datasets": options.words(datasets),
@@ -93,7 +97,7 @@ def command(
         "methods": options.words(methods),
         "shots": options.numbers(shots, []),
         "weights": options.words(weights) or _origin(pretrained),
-        **_settings(set_ or [], {"max_epochs": max_epochs, "batch_size": batch_size}),
+        **_settings(set_ or [], training),
     }
     fields = changed(given, {name: value for name, value in flags.items() if value})
     if not fields.keys() & {"datasets", "tasks"}:
@@ -121,15 +125,13 @@ def _origin(pretrained: bool | None) -> list[str]:
     return [] if pretrained is None else ["imagenet" if pretrained else "none"]
 
 
-def _settings(pairs: Sequence[str], training: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _settings(pairs: Sequence[str], training: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return settings by section: of ``SECTION.FIELD=VALUE``, and those of training that have flags of their own."""
     import yaml
 
     from medimeta.benchmark.grid import SECTIONS
 
-    found: dict[str, dict[str, Any]] = {
-        "training": {name: value for name, value in training.items() if value is not None}
-    }
+    found: dict[str, dict[str, Any]] = {"training": dict(training)}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         section, dot, field = name.strip().partition(".")

@@ -90,7 +90,6 @@ def _read(
     from medimeta.errors import UsageError
     from medimeta.learning.predictions import fitted, read_predictions
     from medimeta.store.lookup import task as known_task
-    from medimeta.store.reader import resolve_task
 
     found = read_predictions(file, task, split=split, root=root)
     if split not in found:
@@ -98,6 +97,8 @@ def _read(
     predictions = found[split]
     card = known_task(predictions.task, root)
     if root is not None or predictions.labels is None or (by_subject and predictions.subjects is None):
+        from medimeta.store.reader import resolve_task
+
         stored, _ = resolve_task(predictions.task, root)
         card = stored.info.task(card.name)
         predictions = fitted(predictions, stored, card)

@@ -14,6 +14,7 @@ from medimeta.cli.progress import GridProgress
 
 if TYPE_CHECKING:
     from medimeta.benchmark.plan import Plan
+    from medimeta.benchmark.pretraining import Pretraining
     from medimeta.benchmark.record import Record
     from medimeta.benchmark.run import Outcome, Running
 
@@ -22,6 +23,9 @@ def run_grid(plan: Plan, out: Path, running: Running, *, json: bool) -> int:
     """Run the cells of a plan and report; returns the exit code."""
     from medimeta.benchmark.run import run_cells
 
+    for stage in _stages(plan, out):
+        if stage.lacks:
+            typer.echo(f"{stage.title}: {stage.lacks}", err=True)
     outcomes: list[Outcome] = []
     with GridProgress(len(plan.cells)) as progress:
         for outcome in run_cells(plan, out, running, watcher=progress):
@@ -40,6 +44,12 @@ def run_grid(plan: Plan, out: Path, running: Running, *, json: bool) -> int:
             err=True,
         )
     return PROBLEMS if failed else DONE
+
+
+def _stages(plan: Plan, out: Path) -> list[Pretraining]:
+    """Return what is pre-trained before the cells."""
+    stages = {stage.name: stage for stage in plan.pretraining.values()}.values()
+    return [stage for stage in stages if stage.made(out) is None]
 
 
 def _report(records: Sequence[Record], out: Path, *, json: bool) -> None:
@@ -66,7 +76,7 @@ def list_cells(plan: Plan, out: Path, *, json: bool) -> int:
 
     cells = [started(cell, plan.pretraining, out) for cell in plan.cells]
     states = [(cell, *(("to do", "") if cell.origin.pending else state(cell, out))) for cell in cells]
-    stages = {stage.name: stage for stage in plan.pretraining.values() if stage.made(out) is None}.values()
+    stages = _stages(plan, out)
     missing = [str(error) for error in plan.missing]
     problems = problems_of([cell for cell, word, _ in states if word != "finished"], methods())
     if json:
@@ -75,7 +85,7 @@ def list_cells(plan: Plan, out: Path, *, json: bool) -> int:
         print_json({"cells": listed, "pretraining": first, "missing": missing, "problems": problems})
         return PROBLEMS if missing or problems else DONE
     for stage in stages:
-        typer.echo(f"{'first':>12}  {stage.title}")
+        typer.echo(f"{'first':>12}  {stage.title}" + (f" ({stage.lacks})" if stage.lacks else ""))
     for cell, word, why in states:
         typer.echo(f"{word:>12}  {cell.title}" + (f" ({why})" if why else ""))
     counts = {word: [each for _, each, _ in states].count(word) for word in ("finished", "failed", "begun", "to do")}

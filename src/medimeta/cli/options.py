@@ -22,14 +22,22 @@ Backbones = Annotated[
 Seeds = Annotated[
     list[str] | None, typer.Option("--seeds", help="Seeds, one run each, 0 without; repeat it or separate by commas.")
 ]
-MaxEpochs = Annotated[int, typer.Option(min=1, help="Upper bound of epochs; early stopping usually ends before.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Images a step; the protocol has 64.", show_default=False)]
 Pretrained = Annotated[bool, typer.Option("--pretrained/--no-pretrained", help="Start from ImageNet weights.")]
 Weights = Annotated[
     Path | None,
     typer.Option(help="Start from a local file: safetensors or a state dict.", show_default=False),
 ]
-Devices = Annotated[str, typer.Option(help="1 or auto: one GPU where there is one, else the CPU.")]
+Devices = Annotated[
+    str,
+    typer.Option(
+        help="GPUs, or processes on the CPU, that train together. auto: one GPU where there is one, else the CPU."
+    ),
+]
+Nodes = Annotated[int, typer.Option(min=1, help="Nodes of a cluster, each with so many devices.")]
+Accelerator = Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="What to compute on.")]
+Log = Annotated[
+    Literal["none", "csv", "tensorboard"], typer.Option(help="Write figures of every epoch beside the record, too.")
+]
 
 
 def words(values: Sequence[str] | None, default: Sequence[str] = ()) -> list[str]:
@@ -79,11 +87,6 @@ def origin(weights: Path | None, *, pretrained: bool) -> str:
     return "imagenet" if pretrained else "none"
 
 
-def training(max_epochs: int, batch_size: int | None) -> dict[str, int]:
-    """Return the settings of training that were given."""
-    return {"max_epochs": max_epochs} | ({} if batch_size is None else {"batch_size": batch_size})
-
-
 def device_count(value: str) -> int | Literal["auto"]:
     """Return the number of devices, or ``"auto"``.
 
@@ -96,7 +99,7 @@ def device_count(value: str) -> int | Literal["auto"]:
         return "auto"
     if value.isascii() and value.isdigit() and int(value) > 0:
         return int(value)
-    raise typer.BadParameter(f"expected 1 or auto, got {value!r}", param_hint="--devices")
+    raise typer.BadParameter(f"expected a number of at least 1, or auto; got {value!r}", param_hint="--devices")
 
 
 def bounds(text: str, option: str) -> int | tuple[int, int]:

@@ -86,6 +86,7 @@ def _of_split(loaded: Any, name: str | None, root: Path | None, split: str, out:
 
 def _of_files(loaded: Any, files: Sequence[Path], out: Path, json: bool) -> None:
     from medimeta._files import write_whole
+    from medimeta.learning.predictions.columns import score_names
 
     if missing := [str(file) for file in files if not file.is_file()]:
         raise typer.BadParameter(f"there is no such file: {', '.join(missing)}")
@@ -94,17 +95,16 @@ def _of_files(loaded: Any, files: Sequence[Path], out: Path, json: bool) -> None
     images = [_pixels(file, loaded.channels, loaded.size) for file in files]
     found = loaded.predict(images)
     scores: dict[str, Floats] = found if isinstance(found, dict) else {loaded.task.id: found}
-    columns = [("file", [str(file) for file in files])]
+    columns: dict[str, list[Any]] = {"file": [str(file) for file in files]}
     for task in loaded.tasks:
-        names = task.classes if scores[task.id].ndim == 2 else task.classes[1:]
         table = scores[task.id].reshape(len(files), -1)
-        columns += [
-            (f"{task.id}: {label}", [float(value) for value in table[:, place]]) for place, label in enumerate(names)
-        ]
-    write_whole(out, _csv(columns).encode())
+        columns |= {
+            f"{task.id}: {name}": column for name, column in zip(score_names(task), table.T.tolist(), strict=True)
+        }
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    write_whole(out, _csv(rows).encode())
     if json:
-        rows = zip(*(values for _, values in columns), strict=True)
-        print_json([dict(zip((name for name, _ in columns), row, strict=True)) for row in rows])
+        print_json(rows)
     else:
         typer.echo(f"{len(files):,} images: {out}")
 
@@ -122,14 +122,14 @@ def _pixels(file: Path, channels: int, size: int) -> npt.NDArray[np.uint8]:
     return np.asarray(image)
 
 
-def _csv(columns: Sequence[tuple[str, Sequence[Any]]]) -> str:
+def _csv(rows: Sequence[dict[str, Any]]) -> str:
     import csv
     import io
 
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(name for name, _ in columns)
-    writer.writerows(zip(*(values for _, values in columns), strict=True))
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
 
 

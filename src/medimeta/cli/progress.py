@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +23,8 @@ from rich.progress import (
 if TYPE_CHECKING:
     from medimeta.benchmark.methods import Step
     from medimeta.benchmark.run import Named, Outcome
+
+QUIET_SECONDS = 5  # in a log, between two lines of one cell
 
 
 class GridProgress:
@@ -43,6 +47,7 @@ class GridProgress:
         shown = self._screen.is_terminal
         self._bars = Progress(*columns, TimeRemainingColumn(), console=self._screen, transient=True, disable=not shown)
         self._lines: dict[str, TaskID] = {}
+        self._said: dict[str, float] = {}
         self._all = self._bars.add_task("all cells", total=count)
 
     def __enter__(self) -> Self:
@@ -66,7 +71,8 @@ class GridProgress:
             self._bars.update(self._lines[what.name], description=text, completed=step.done, total=step.total)
             if step.done == step.total:  # of a pre-training nobody says that it has ended
                 self._forget(what)
-        else:
+        elif step.done == step.total or time.monotonic() - self._said.get(what.name, -math.inf) > QUIET_SECONDS:
+            self._said[what.name] = time.monotonic()
             self._say(f"{what.title}: {step.text}")
 
     def ended(self, outcome: Outcome) -> None:

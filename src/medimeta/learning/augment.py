@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
-import torch
-from torch.nn import functional
+from medimeta.learning.settings import Bounds, check
+
+if TYPE_CHECKING:  # flags are made from these settings where nothing is trained, and torch need not be
+    import torch
+
+Probability = Annotated[float, Bounds(0, 1)]
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,21 @@ class Augmentation:
         Probability of a random crop.
     crop_share : float
         Side of the crop as a share of the image's: 200 of 224 pixels.
+
+    Raises
+    ------
+    UsageError
+        Numbers out of range; all of them are told at once.
     """
 
-    horizontal_flip: float = 0.25
-    vertical_flip: float = 0.25
-    rotation: float = 10.0
-    crop: float = 0.25
-    crop_share: float = 200 / 224
+    horizontal_flip: Probability = 0.25
+    vertical_flip: Probability = 0.25
+    rotation: Annotated[float, Bounds(0, 180)] = 10.0
+    crop: Probability = 0.25
+    crop_share: Annotated[float, Bounds(above=0, most=1)] = 200 / 224
+
+    def __post_init__(self) -> None:
+        check(self, "the augmentation is not usable:")
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Vary a batch.
@@ -47,14 +60,19 @@ class Augmentation:
         Returns
         -------
         tensor of float32, shape (B, C, S, S)
-            The varied images, in the range of the input.
+            The varied images, in the range of the input. As they are where every probability and angle is 0.
         """
+        if not (self.horizontal_flip or self.vertical_flip or self.rotation or self.crop):
+            return images
+        from torch.nn import functional
+
         maps = self.maps(len(images), images.shape[-1], generator).to(images.device)
         grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
         return functional.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
     def maps(self, count: int, size: int, generator: torch.Generator) -> torch.Tensor:
         """Draw the maps from output to input places, in units of half the image's side; shape (count, 2, 3)."""
+        import torch
 
         def chance(probability: float) -> torch.Tensor:
             return torch.rand(count, generator=generator) < probability

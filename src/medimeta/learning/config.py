@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from medimeta.errors import UsageError, bullet_list
 from medimeta.learning.augment import Augmentation
-from medimeta.loading.normalize import STATISTICS
+from medimeta.learning.settings import Bounds, Words, check, read_settings
 
 PRECISIONS = ("bf16-mixed", "32-true")
+NORMALISATIONS = ("imagenet", "half")  # names of `medimeta.loading.normalize.STATISTICS`, which needs torch
+
+Count = Annotated[int, Bounds(least=1)]
 
 
 @dataclass(frozen=True)
@@ -26,9 +31,9 @@ class TrainConfig:
     learning_rate : float
         Of Adam, without weight decay and without a schedule.
     batch_size : int
-        Images a step.
+        Images a step, over all devices together.
     max_epochs : int
-        Upper bound; early stopping usually ends before.
+        Upper bound of epochs; early stopping usually ends before.
     patience : int
         Epochs without a better validation AUROC after which training stops.
     augmentation : Augmentation
@@ -39,44 +44,35 @@ class TrainConfig:
         ``"bf16-mixed"`` or ``"32-true"``.
     seed : int
         Of initialisation, order and augmentation.
+    class_weighting : str
+        ``"none"``, as in the paper, or ``"balanced"``: rare classes count more in the loss.
+    compile : str
+        Whether torch.compile makes the model faster: ``"on"``, ``"off"``, or ``"auto"``, on GPUs and in long runs.
+
+    Raises
+    ------
+    UsageError
+        Settings of the wrong type or out of range; all of them are told at once.
     """
 
     backbone: str = "resnet18"
     weights: str = "imagenet"
-    learning_rate: float = 1e-3
-    batch_size: int = 64
-    max_epochs: int = 100
-    patience: int = 10
+    learning_rate: Annotated[float, Bounds(above=0)] = 1e-3
+    batch_size: Count = 64
+    max_epochs: Count = 100
+    patience: Count = 10
     augmentation: Augmentation = field(default_factory=Augmentation)
-    normalize: str = "imagenet"
-    precision: str = "32-true"
-    seed: int = 0
+    normalize: Annotated[str, Words(NORMALISATIONS)] = "imagenet"
+    precision: Annotated[str, Words(PRECISIONS)] = "32-true"
+    seed: Annotated[int, Bounds(least=0)] = 0
+    class_weighting: Literal["none", "balanced"] = "none"
+    compile: Literal["auto", "on", "off"] = "auto"
 
     def __post_init__(self) -> None:
-        problems = [
-            f"{name} must be at least 1, got {value}"
-            for name, value in (
-                ("batch_size", self.batch_size),
-                ("max_epochs", self.max_epochs),
-                ("patience", self.patience),
-            )
-            if value < 1
-        ]
-        for name, value, known in (
-            ("normalize", self.normalize, tuple(STATISTICS)),
-            ("precision", self.precision, PRECISIONS),
-        ):
-            if value not in known:
-                problems.append(f"{name} must be one of {', '.join(known)}, got {value!r}")
-        if not self.learning_rate > 0:
-            problems.append(f"learning_rate must be positive, got {self.learning_rate}")
-        if self.seed < 0:
-            problems.append(f"seed must not be negative, got {self.seed}")
-        if problems:
-            raise UsageError(f"the training settings are not usable:\n{bullet_list(problems)}")
+        check(self, "the training settings are not usable:")
 
-    def as_dict(self) -> dict[str, object]:
-        """Return plain values, ready for JSON."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON and for `changed`."""
         return asdict(self)
 
     def digest(self) -> str:
@@ -88,3 +84,57 @@ class TrainConfig:
         True
         """
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+
+    def changed(self, **settings: Any) -> Self:
+        """Return a copy with other settings; of `augmentation`, a mapping changes what it names.
+
+        Raises
+        ------
+        UsageError
+            Settings that there are not, or values that cannot be; all are told at once.
+
+        Examples
+        --------
+        >>> TrainConfig().changed(seed=3, augmentation={"rotation": 0}).augmentation.rotation
+        0.0
+        """
+        values = settings_from(settings)
+        if isinstance(values.get("augmentation"), Mapping):
+            values["augmentation"] = replace(self.augmentation, **values["augmentation"])
+        return replace(self, **values)
+
+
+def settings_from(source: Mapping[str, Any] | str | Path, place: str = "the training settings") -> dict[str, Any]:
+    """Read settings of a training, some or all of them, for `TrainConfig.changed`.
+
+    Parameters
+    ----------
+    source : mapping, str or Path
+        Fields of `TrainConfig` by name, those of the augmentation in a mapping of their own; or the path of a YAML file
+        of them.
+    place : str
+        What messages call a mapping; a file is called by its path.
+
+    Returns
+    -------
+    dict
+        The settings that are named, with their types.
+
+    Raises
+    ------
+    UsageError
+        The file does not read, has settings that there are not, or values that cannot be; all are told at once.
+
+    Examples
+    --------
+    >>> settings_from({"learning_rate": "1e-4", "augmentation": {"rotation": 5}})
+    {'learning_rate': 0.0001, 'augmentation': {'rotation': 5.0}}
+    >>> settings_from({"batchsize": 32, "patience": 0, "rotation": 5})
+    Traceback (most recent call last):
+    ...
+    medimeta.errors.UsageError: the training settings: 3 problems:
+      - batchsize: there is no such setting. Did you mean 'batch_size'?
+      - patience must be at least 1, got 0
+      - rotation: there is no such setting. Did you mean 'augmentation.rotation'?
+    """
+    return read_settings(TrainConfig, source, place)

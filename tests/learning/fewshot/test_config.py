@@ -19,11 +19,12 @@ def test_every_problem_is_told_at_once():
     with pytest.raises(UsageError) as caught:
         FewShotConfig(
             shots=0, queries=True, ways=1, episodes="5", steps=-1, learning_rate=float("nan"), penalty=0,
-            precision="16", normalize="none", disjoint_subjects=1, seed=-1, inner_learning_rate=float("inf"), backbone=None,
+            precision="16", normalize="none", disjoint_subjects=1, seed=-1, inner_learning_rate=float("inf"),
+            backbone=None,
         )  # fmt: skip
     told = " ".join(problem.split()[0] for problem in caught.value.problems)
     assert told == (
-        "shots queries episodes seed steps ways learning_rate penalty inner_learning_rate normalize precision backbone "
+        "backbone shots queries episodes normalize precision seed steps learning_rate penalty inner_learning_rate ways "
         "disjoint_subjects"
     )
 
@@ -34,8 +35,12 @@ def test_names_near_an_unknown_method_are_offered():
 
 
 def test_unknown_settings_are_told_together_with_names_near_them():
-    with pytest.raises(UsageError, match="(?s)'shot'.*'shots'.*'querys'.*'queries'"):
+    with pytest.raises(UsageError, match="(?s)shot: .*'shots'.*querys: .*'queries'"):
         FewShotConfig().changed(shot=1, querys=2)
+
+
+def test_numbers_may_be_text_as_yaml_reads_them():
+    assert FewShotConfig().changed(learning_rate="1e-4", shots="3") == FewShotConfig(learning_rate=1e-4, shots=3)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -11,9 +11,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 KINDS = ("binary", "multi-class", "multi-label", "ordinal")
 TINY = {"backbone": "test_resnet.r160_in1k", "weights": "none", "episodes": 12, "queries": 15}
 METHODS = {
-    "finetune": {"steps": 10, "learning_rate": 1e-2, "episodes": 6},
+    "finetune": {"steps": 10, "learning_rate": 1e-2, "episodes": 5},
     "linear-probe": {},
     "protonet": {},
+    "maml": {"episodes": 5},
 }
 BEST = 0.5 * (1 + math.erf(1))  # see conftest.py: the signal is two standard deviations of the noise
 # What scores can reach for certain, by kind. Multi-class: the brightness of one channel tells its class from either

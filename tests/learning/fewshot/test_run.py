@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 import medimeta as mm
-from medimeta.errors import MedimetaError, StoreError, UnknownNameError, UsageError, WeightsError
+from medimeta.errors import DivergedError, OutOfMemoryError, StoreError, UnknownNameError, UsageError, WeightsError
 from medimeta.learning.backbones import make_backbone
 from medimeta.learning.fewshot.config import FewShotConfig
 from medimeta.learning.fewshot.drawn import draw, numbered
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = FewShotConfig(
     backbone="test_resnet.r160_in1k", weights="none", shots=2, queries=3, episodes=3, steps=2, batch_size=32
 )
-NAMES = ("finetune", "linear-probe", "protonet")
-CLOSE = {"finetune": 0.0, "linear-probe": 1e-5, "protonet": 1e-5}
+NAMES = ("finetune", "linear-probe", "protonet", "maml")
+CLOSE = {"finetune": 0.0, "linear-probe": 1e-5, "protonet": 1e-5, "maml": 0.0}
 
 
 def same(one, other):
@@ -128,7 +128,7 @@ def test_classes_with_too_few_images_are_left_out_and_named(small_root):
 
 def test_grey_images_and_low_precision(small_root):
     ultrasound = mm.load("bus/malignancy", root=small_root)
-    for method in NAMES:
+    for method in ("finetune", "linear-probe", "protonet"):
         low = run_few_shot(ultrasound, TINY.changed(method=method, precision="bf16-mixed"))
         full = run_few_shot(ultrasound, TINY.changed(method=method))
         assert not np.array_equal(low.predictions["scores"], full.predictions["scores"])
@@ -229,7 +229,7 @@ def test_weights_from_a_file(known, tmp_path):
 
 
 def test_learning_that_diverges_names_the_episode(known):
-    with pytest.raises(MedimetaError, match="diverged in episode 0.*lower learning rate"):
+    with pytest.raises(DivergedError, match="diverged in episode 0.*lower learning rate"):
         run_few_shot(known["binary"], TINY.changed(learning_rate=1e30))
 
 
@@ -241,7 +241,7 @@ def test_too_little_memory_is_answered_with_the_batch_size_to_try(known, error, 
         raise error
 
     monkeypatch.setattr(timm.models.ResNet, "forward", fail)
-    with pytest.raises(MedimetaError, match="batch_size=16"):
+    with pytest.raises(OutOfMemoryError, match="batch_size=16"):
         run_few_shot(known["binary"], TINY.changed(method="protonet"))
 
 

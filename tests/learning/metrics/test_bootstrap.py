@@ -102,7 +102,7 @@ def test_work_in_blocks_and_threads_gives_the_same_as_all_at_once(name, noisy, m
 
 
 def test_a_patient_who_is_not_told_is_one_of_its_own():
-    groups = ["a", None, math.nan, "a", None, float("nan")]
+    groups = ["a", None, math.nan, "a", None, math.nan]
     assert group_numbers(groups).tolist() == [0, 1, 2, 0, 3, 4]
     assert group_numbers(np.array([3.0, np.nan, 3.0])).tolist() == [0, 1, 0]
     assert group_numbers([0, 1, 2, (0,)]).tolist() == [0, 1, 2, 3]

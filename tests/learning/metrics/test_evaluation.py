@@ -131,6 +131,11 @@ def test_a_binary_score_may_be_a_column():
     assert evaluate(BINARY, labels, scores[:, None]) == evaluate(BINARY, labels, scores)
 
 
+def test_what_float32_rounds_is_a_probability_still():
+    scores = np.array([0, 1 + 2**-23, 0.7, -(2**-30)])
+    assert evaluate(BINARY, [0, 1, 1, 0], scores, resamples=0).expected_calibration_error == pytest.approx(0.3 / 4)
+
+
 def test_a_card_is_taken_like_its_name():
     labels, scores = [0, 1, 1, 0], [0.1, 0.3, 0.9, 0.4]
     assert evaluate(mm.task(BINARY), labels, scores) == evaluate(BINARY, labels, scores)

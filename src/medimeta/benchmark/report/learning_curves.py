@@ -69,6 +69,7 @@ def learning_figure(runs: Sequence[Training]) -> Figure | None:
         34, 164, WIDTH - 46, 108, epochs, fitted_share_axis("validation AUROC", [v for v in aurocs if v == v])
     )
     legend = []
+    rings: dict[tuple[str, int], list[tuple[int, float]]] = {}
     for index, run in enumerate(runs):
         colour = series_style(index).split()[0]
         steps = range(1, len(run.history) + 1)
@@ -83,9 +84,15 @@ def learning_figure(runs: Sequence[Training]) -> Figure | None:
         if best == best:
             told = f"{named}: epoch {run.best_epoch} was chosen, {name.replace('val_', 'validation ')} {best:.3f}"
             panel.dot(run.best_epoch, min(best, panel.y.high), f"chosen {colour} s{index}", told, radius=4.5)
-            if len(runs) > 1:  # so that colour is not all that tells whose it is
-                panel.text(run.best_epoch, min(best, panel.y.high), str(run.seed), "ring middle", raised=8)
+            rings.setdefault((name, run.best_epoch), []).append((run.seed, best))
         legend.append(Entry(f"{colour} d0 s{index}", named, f"epoch {run.best_epoch} of {len(run.history)}"))
+    for (name, epoch), chosen in rings.items() if len(runs) > 1 else ():  # so that colour is not all that tells them
+        panel, high = (below if name == "val_auroc" else above), max(value for _, value in chosen)
+        anchor = "end" if epoch > 0.85 * last else "middle"
+        seeds = ", ".join(str(seed) for seed, _ in chosen)
+        at = min(high, panel.y.high)
+        below_it = panel.down(at) < panel.top + 12  # above it stands what the axis shows
+        panel.text(epoch, at, seeds, f"ring {anchor}", raised=-15 if below_it else 8)
     legend.append(Entry("ink d1", "validation loss, dashed"))
     by = "validation AUROC" if all(run.chosen_by == "val_auroc" for run in runs) else "validation loss"
     whose = "; the number is the seed" if len(runs) > 1 else ""

@@ -74,7 +74,7 @@ def make_overview(records: Sequence[Record], rows: Sequence[Row], failed: int) -
         _counted({row.backbone for row in rows}, "backbone"),
         *([_counted(methods, "method")] if len(methods := {row.method for row in rows}) > 1 else []),
         _counted({record.seed for record in records}, "seed"),
-        ("of training", duration(seconds)),
+        ("of computing", duration(seconds)),
     ]
     speeds = [record.images_per_second for record in records]
     memory = [record.peak_memory_mb for record in records if record.peak_memory_mb is not None]

@@ -51,7 +51,6 @@ def reliability_figure(tests: Sequence[OneVsRest], error: float | None) -> Figur
         above.bar(edges[0], claimed, edges[1], true, "gap")
         below.bar(edges[0], 0, edges[1], part / share.max(), "count", told)
     above.line([0, 1], [0, 1], "chance")
-    below.text(0.5, 1, f"share of predictions, up to {100 * share.max():.0f} %", "tick middle", raised=-4)
     caption = (
         "Bars up to the diagonal mean that the model is as sure as it may be; lower ones, that it is too sure. "
         "Outlined: the gap, whose mean over predictions is the expected calibration error."
@@ -62,5 +61,6 @@ def reliability_figure(tests: Sequence[OneVsRest], error: float | None) -> Figur
         caption += f" Predictions of {' and of '.join(several)} together; the error is the mean over them."
     legend = [Entry("fill c0", truth, mark="box")]
     legend.append(Entry("gap", "gap; expected calibration error", "" if error is None else f"{error:.3f}", mark="box"))
+    legend.append(Entry("count", f"share of predictions, up to {100 * share.max():.0f} %", mark="box"))
     title = "Reliability diagram" + ("" if error is None else f", expected calibration error {error:.3f}")
     return Figure("Reliability", svg(WIDTH + 16, title, above.drawn(), below.drawn()), caption, legend)

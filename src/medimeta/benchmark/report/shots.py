@@ -65,7 +65,9 @@ def shots_figure(curves: Sequence[Shots]) -> Figure | None:
         panel.line(xs, means, style)
         for (count, mean, half), x in zip(curve.points, xs, strict=True):
             error = "" if half is None else f" ± {100 * half:.1f}"
-            panel.dot(x, mean, f"fill {style}", f"{curve.name}, {count} shots: {100 * mean:.1f}{error}")
+            panel.dot(
+                x, mean, f"fill {style}", f"{curve.name}, {count} shot{'s' * (count != 1)}: {100 * mean:.1f}{error}"
+            )
         count, mean, half = curve.points[-1]
         legend.append(Entry(style, curve.name, f"{mean:.3f} at {count}"))
     caption = (

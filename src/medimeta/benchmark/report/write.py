@@ -42,7 +42,7 @@ def write_report(out: Path, formats: Sequence[str] = FORMATS) -> tuple[Path, ...
     RootNotWritableError
         The folder cannot be written.
     MissingDependencyError
-        The page needs jinja2, which is not installed.
+        The page needs jinja2, which is not installed; the tables are written.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
@@ -50,17 +50,17 @@ def write_report(out: Path, formats: Sequence[str] = FORMATS) -> tuple[Path, ...
     results = read_results(out)
     rows = make_rows(results.records)
     tables = make_tables(rows)
-    texts = {}
-    for name in dict.fromkeys(formats):
+    written = []
+    for name in (each for each in FORMATS if each in formats):  # the page last: it needs a library that may be missing
         if name == "html":
             from medimeta.benchmark.report.page import page
 
-            texts[name] = page(results, rows)
+            text = page(results, rows)
         else:
-            texts[name] = csv_text(rows) if name == "csv" else {"md": markdown, "tex": latex}[name](tables)
-    try:
-        for name, text in texts.items():
+            text = csv_text(rows) if name == "csv" else {"md": markdown, "tex": latex}[name](tables)
+        try:
             write_whole(out / NAMES[name], text.encode())
-    except OSError as error:
-        raise RootNotWritableError(f"{out}: the report cannot be written ({error.strerror}).") from error
-    return tuple(out / NAMES[name] for name in texts)
+        except OSError as error:
+            raise RootNotWritableError(f"{out / NAMES[name]}: cannot be written ({error.strerror}).") from error
+        written.append(out / NAMES[name])
+    return tuple(written)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import operator
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self, get_args
+from typing import Annotated, Any, Self, get_args
 
 from medimeta.errors import UsageError, problems_error, unknown_name
-from medimeta.learning.config import PRECISIONS
+from medimeta.learning.config import PRECISIONS, Count
 from medimeta.learning.fewshot.methods import METHODS
 from medimeta.learning.maml import BatchNorm
+from medimeta.learning.settings import Bounds, Words, check, read_settings
 from medimeta.loading.normalize import STATISTICS
 
-WHOLE = {"shots": 1, "queries": 1, "episodes": 1, "seed": 0, "batch_size": 1, "steps": 0, "inner_steps": 0}
-WAYS = 2
-POSITIVE = ("learning_rate", "penalty", "inner_learning_rate")
+Positive = Annotated[float, Bounds(above=0)]
+UNUSABLE = "the few-shot settings are not usable:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,50 +73,36 @@ class FewShotConfig:
     method: str = "finetune"
     backbone: str = "resnet18"
     weights: str = "imagenet"
-    shots: int = 5
-    queries: int = 10
+    shots: Count = 5
+    queries: Count = 10
     ways: int | None = None
-    episodes: int = 100
+    episodes: Count = 100
     disjoint_subjects: bool = True
-    normalize: str = "imagenet"
-    precision: str = "32-true"
-    batch_size: int = 64
-    seed: int = 0
-    steps: int = 50
-    learning_rate: float = 1e-3
-    penalty: float = 1.0
-    inner_steps: int = 4
-    inner_learning_rate: float = 0.1
-    inner_batch_norm: str = "support"
+    normalize: Annotated[str, Words(tuple(STATISTICS))] = "imagenet"
+    precision: Annotated[str, Words(PRECISIONS)] = "32-true"
+    batch_size: Count = 64
+    seed: Annotated[int, Bounds(least=0)] = 0
+    steps: Annotated[int, Bounds(least=0)] = 50
+    learning_rate: Positive = 1e-3
+    penalty: Positive = 1.0
+    inner_steps: Count = 4
+    inner_learning_rate: Positive = 0.1
+    inner_batch_norm: Annotated[str, Words(get_args(BatchNorm))] = "support"
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise unknown_name("few-shot method", str(self.method), METHODS)
-        least = WHOLE if self.ways is None else {**WHOLE, "ways": WAYS}
-        problems = [
-            f"{name} must be a whole number of at least {low}, got {getattr(self, name)!r}"
-            for name, low in least.items()
-            if not _whole(getattr(self, name), low)
-        ]
-        problems += [
-            f"{name} must be a positive number, got {getattr(self, name)!r}"
-            for name in POSITIVE
-            if not _positive(getattr(self, name))
-        ]
-        for name, known in (
-            ("normalize", tuple(STATISTICS)),
-            ("precision", PRECISIONS),
-            ("inner_batch_norm", get_args(BatchNorm)),
-        ):
-            if getattr(self, name) not in known:
-                problems.append(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-        for name in ("backbone", "weights"):
-            if not isinstance(getattr(self, name), str):
-                problems.append(f"{name} must be text, got {getattr(self, name)!r}")
+        problems: list[str] = []
+        try:
+            check(self, UNUSABLE)
+        except UsageError as error:
+            problems += error.problems
+        if self.ways is not None and not _whole(self.ways, 2):
+            problems.append(f"ways must be at least 2, or nothing for all classes, got {self.ways!r}")
         if not isinstance(self.disjoint_subjects, bool):
             problems.append(f"disjoint_subjects must be True or False, got {self.disjoint_subjects!r}")
         if problems:
-            raise problems_error(UsageError, "the few-shot settings are not usable:", problems)
+            raise problems_error(UsageError, UNUSABLE, problems)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON: those that the method uses.
@@ -143,31 +127,20 @@ class FewShotConfig:
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
 
     def changed(self, **settings: Any) -> Self:
-        """Return a copy with other settings.
+        """Return a copy with other settings; numbers may be written as text, as YAML reads 1e-3.
 
         Raises
         ------
         UsageError
-            Unknown settings, all of them told with names near them, or settings that cannot be used.
+            Settings that there are not, or values that cannot be; all are told at once.
 
         Examples
         --------
-        >>> FewShotConfig().changed(method="protonet", shots=1).shots
+        >>> FewShotConfig().changed(method="maml", shots=1).shots
         1
         """
-        known = [field.name for field in fields(self)]
-        unknown = [str(unknown_name("setting", name, known)) for name in settings if name not in known]
-        if unknown:
-            raise problems_error(UsageError, "the few-shot settings are not usable:", unknown)
-        return replace(self, **settings)
+        return replace(self, **read_settings(type(self), settings, "the few-shot settings"))
 
 
 def _whole(value: Any, least: int) -> bool:
-    try:
-        return not isinstance(value, bool) and operator.index(value) >= least
-    except TypeError:
-        return False
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -8,7 +8,7 @@ from typing import Any
 
 from medimeta.catalogue.schema import TaskCard
 from medimeta.errors import WeightsError
-from medimeta.learning.device import Devices
+from medimeta.learning.device import Accelerator, Devices
 from medimeta.learning.fewshot.config import FewShotConfig
 from medimeta.learning.fewshot.result import FewShotResult
 from medimeta.learning.fewshot.run import EpisodeDone, run_few_shot
@@ -25,6 +25,7 @@ def few_shot(
     root: str | os.PathLike[str] | None = None,
     weights: str | os.PathLike[str] = "imagenet",
     devices: Devices = "auto",
+    accelerator: Accelerator = "auto",
     folder: str | os.PathLike[str] | None = None,
     episode_done: EpisodeDone | None = None,
     **settings: Any,
@@ -44,7 +45,7 @@ def few_shot(
         Root folder; else ``$MEDIMETA_ROOT``, else ``./data``.
     weights : str or path
         ``"imagenet"``, ``"none"`` (from scratch), or a weights file, such as that of a pre-trained backbone.
-    devices, folder, episode_done
+    devices, accelerator, folder, episode_done
         See `run_few_shot`.
     **settings
         Fields of `FewShotConfig`: backbone, shots, queries, ways, episodes, seed and others.
@@ -79,6 +80,7 @@ def few_shot(
         config,
         weights=file,
         devices=devices,
+        accelerator=accelerator,
         folder=None if folder is None else Path(folder),
         episode_done=episode_done,
     )

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from medimeta._version import __version__
-from medimeta.errors import MedimetaError, UsageError
+from medimeta.errors import MedimetaError, OutOfMemoryError, UsageError
 from medimeta.learning.backbones import make_backbone
-from medimeta.learning.device import Devices, gpus
+from medimeta.learning.device import Accelerator, Devices, check_devices, device_of, gpus
 from medimeta.learning.fewshot.config import FewShotConfig
 from medimeta.learning.fewshot.drawn import draw
 from medimeta.learning.fewshot.journal import Journal
@@ -22,6 +22,7 @@ from medimeta.learning.fewshot.methods import METHODS
 from medimeta.learning.fewshot.result import FewShotResult
 from medimeta.learning.fewshot.scoring import accuracy, auroc
 from medimeta.learning.fewshot.solving import Solved, solve_by_features, solve_by_network
+from medimeta.learning.training.failures import is_out_of_memory
 from medimeta.loading.dataset import TaskDataset
 from medimeta.loading.episode_data import digest
 from medimeta.loading.episodes import Episodes
@@ -36,6 +37,7 @@ def run_few_shot(
     *,
     weights: Path | None = None,
     devices: Devices = "auto",
+    accelerator: Accelerator = "auto",
     folder: Path | None = None,
     episode_done: EpisodeDone | None = None,
 ) -> FewShotResult:
@@ -52,7 +54,9 @@ def run_few_shot(
     weights : Path, optional
         Weights file of the backbone, where ``config.weights`` says so.
     devices : 1 or "auto"
-        One GPU where there is one, else the CPU.
+        Episodes are solved on one device.
+    accelerator : {"auto", "cpu", "gpu"}
+        What to compute on; ``"auto"`` is the GPU where there is one.
     folder : Path, optional
         Keeps what is finished, so that an evaluation that was killed goes on where it was, with the same numbers. It
         may be removed afterwards.
@@ -67,11 +71,13 @@ def run_few_shot(
     Raises
     ------
     UsageError
-        The dataset has several tasks, a transform, or too few images or classes.
+        The dataset has several tasks, a transform, or too few images or classes; there is no such device.
     WeightsError
         The weights cannot be had, or do not fit.
-    MedimetaError
-        Learning diverged, or there is too little memory.
+    DivergedError
+        Predictions of an episode are not finite numbers.
+    OutOfMemoryError
+        There is too little memory; a batch size to try is named.
     StoreError
         The folder cannot be written.
 
@@ -90,12 +96,13 @@ def run_few_shot(
         raise UsageError(f"the settings say weights {config.weights!r}, but the file given is {weights}.")
     if devices not in ("auto", 1):
         raise UsageError(f"episodes are solved on one device, got devices={devices!r}. Pass 1 or auto.")
+    check_devices(devices, accelerator)
     started = time.perf_counter()
     episodes = draw(dataset, config)
     journal = Journal(folder, _identity(dataset, config) if folder else ())
     solved, aurocs, accuracies = [], [], []
-    with _memory_errors_named(config):
-        for drawn, scores in _solve(episodes, config, weights, journal):
+    with _memory_explained(config):
+        for drawn, scores in _solve(episodes, config, weights, device_of(accelerator), journal):
             labels = drawn.episode.query_labels()
             solved.append((drawn, scores))
             aurocs.append(auroc(drawn.task, labels, scores))
@@ -117,12 +124,13 @@ def run_few_shot(
     )
 
 
-def _solve(episodes: Episodes, config: FewShotConfig, weights: Path | None, journal: Journal) -> Iterator[Solved]:
+def _solve(
+    episodes: Episodes, config: FewShotConfig, weights: Path | None, device: torch.device, journal: Journal
+) -> Iterator[Solved]:
     method = METHODS[config.method]
     with torch.random.fork_rng(gpus()):
         torch.manual_seed(config.seed)
         backbone = make_backbone(config.backbone, pretrained=config.weights == "imagenet", weights=weights)
-    device = torch.device("cuda", gpus()[0]) if gpus() else torch.device("cpu")
     backbone = backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if isinstance(method, FeatureMethod):
         return solve_by_features(method, backbone, episodes, config, journal)
@@ -156,16 +164,15 @@ def _predictions(solved: list[Solved], dataset: TaskDataset) -> dict[str, np.nda
 
 
 @contextmanager
-def _memory_errors_named(config: FewShotConfig) -> Iterator[None]:
-    """Say what to do where memory is too small; PyTorch has no error class of its own for that of the CPU."""
+def _memory_explained(config: FewShotConfig) -> Iterator[None]:
+    """Say what to do where memory is too small."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        short = isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
-        if not short or isinstance(error, MedimetaError):
+        if isinstance(error, MedimetaError) or not is_out_of_memory(error):
             raise
         fewer = f"batch_size={config.batch_size // 2}" if config.batch_size > 1 else "fewer shots or queries"
-        raise MedimetaError(
-            f"there is too little memory for {config.backbone} with batches of {config.batch_size} images. "
-            f"Try {fewer}, or a smaller backbone."
+        raise OutOfMemoryError(
+            f"{config.backbone} ran out of memory with batches of {config.batch_size} images. Try {fewer}, or a "
+            f"smaller backbone."
         ) from error

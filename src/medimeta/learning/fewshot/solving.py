@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from medimeta.errors import MedimetaError
+from medimeta.errors import DivergedError
 from medimeta.learning.backbones import feature_length
 from medimeta.learning.device import gpus
 from medimeta.learning.fewshot.config import FewShotConfig
@@ -125,7 +125,7 @@ def _images(drawn: DrawnEpisode, config: FewShotConfig, device: torch.device) ->
 
 def _scores(drawn: DrawnEpisode, logits: torch.Tensor) -> Floats:
     if not torch.isfinite(logits).all():
-        raise MedimetaError(
+        raise DivergedError(
             f"{drawn.task.id}: learning diverged in episode {drawn.number}: its predictions are not finite numbers. "
             f"Try a lower learning rate, or precision 32-true."
         )

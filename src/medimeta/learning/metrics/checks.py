@@ -14,6 +14,9 @@ from medimeta.learning.metrics.bootstrap import Groups, group_numbers
 from medimeta.learning.metrics.scores import AbsentRule
 from medimeta.store.table import LabelArray, class_indices
 
+ROUNDING = 1e-6
+"""What a probability in float32 may be off 0..1."""
+
 
 class Options(NamedTuple):
     """How figures are to be made."""
@@ -129,7 +132,7 @@ def score_problems(card: TaskCard, scores: npt.NDArray[Any], count: int, name: s
     if not np.isfinite(scores).all():
         rows = np.flatnonzero(~np.isfinite(scores).reshape(count, -1).all(axis=1))
         return [f"{name} of {rows.size} samples are not finite, the first is sample {rows[0]}"]
-    if scores.size and (scores.min() < 0 or scores.max() > 1):
+    if scores.size and (scores.min() < -ROUNDING or scores.max() > 1 + ROUNDING):
         return [
             f"{name} must be probabilities in 0..1, got {scores.min():.4g} to {scores.max():.4g}; "
             f"apply the sigmoid or softmax to logits first"

@@ -50,7 +50,7 @@ class Ranking:
 
         Parameters
         ----------
-        weights : ndarray of int32 or float64, shape (R, N)
+        weights : ndarray of int32, shape (R, N)
             How often each sample counts, in each of R resamples.
 
         Returns
@@ -64,10 +64,10 @@ class Ranking:
         hits = ordered.take(self.positives, axis=1)
         if self.tied:
             hits = np.add.reduceat(hits, self.firsts, axis=1)
-        up_to = np.zeros((len(weights), len(self.order) + 1), dtype=ordered.dtype)
+        up_to = np.zeros((len(weights), len(self.order) + 1), dtype=np.int32)
         np.cumsum(ordered, axis=1, out=up_to[:, 1:])  # of whole numbers: five times as fast as of others
         below = up_to.take(self.starts, axis=1)  # weight of all samples with a lower score
-        hits_below = np.cumsum(hits, axis=1, dtype=hits.dtype) - hits
+        hits_below = np.cumsum(hits, axis=1, dtype=np.int32) - hits
         beaten: Floats = (below - hits_below).astype(np.float64)
         if self.level:
             beaten += 0.5 * (up_to.take(self.ends, axis=1) - below - hits)  # the negatives of the same score

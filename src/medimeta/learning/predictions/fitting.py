@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from medimeta.catalogue.schema import TaskCard
 from medimeta.errors import PredictionsError, problems_error
 from medimeta.learning.predictions.predictions import Integers, Predictions
 from medimeta.store.layout import image_name
-from medimeta.store.reader import StoredDataset
+
+if TYPE_CHECKING:
+    from medimeta.store.reader import StoredDataset
 
 
 def fitted(predictions: Predictions, stored: StoredDataset, card: TaskCard) -> Predictions:

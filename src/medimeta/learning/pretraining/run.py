@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -35,10 +34,10 @@ def pretrain(
     config: PretrainConfig | None = None,
     *,
     tasks: Sequence[TaskCard] | None = None,
-    weights: Path | None = None,
+    weights: str | Path | None = None,
     devices: Devices = "auto",
     nodes: int = 1,
-    folder: str | os.PathLike[str] | None = None,
+    folder: str | Path | None = None,
     epoch_done: EpochDone | None = None,
 ) -> Pretrained:
     """Pre-train a backbone on several tasks of one dataset, or on tasks of many.
@@ -90,10 +89,10 @@ def pretrain(
     return run_pretraining(
         sources_of(datasets, tasks),
         config or PretrainConfig(),
-        weights=weights,
+        weights=weights and Path(weights),
         devices=devices,
         nodes=nodes,
-        folder=None if folder is None else Path(folder),
+        folder=folder and Path(folder),
         epoch_done=epoch_done,
     )
 

@@ -20,15 +20,15 @@ def forget_peak() -> None:
         return
 
 
-def peak_megabytes() -> float | None:
-    """Return the peak in megabytes (10^6 bytes): of the GPU where there is one, else of this process.
+def peak_megabytes(*, gpu: bool = False) -> float | None:
+    """Return the peak in megabytes (10^6 bytes), of this process or of its GPU; None where the system cannot tell.
 
     Examples
     --------
     >>> peak_megabytes() > 10
     True
     """
-    if torch.cuda.is_available():
+    if gpu:
         return torch.cuda.max_memory_allocated() / 1e6
     try:
         lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines() if ":" in line)

@@ -1,0 +1,1 @@
+"""The parts of training: the module that Lightning fits, its journal, checkpoints, processes, and what goes wrong."""
