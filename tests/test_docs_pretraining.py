@@ -4,9 +4,12 @@ import doctest
 import re
 from pathlib import Path
 
+import pytest
+
 GUIDE = Path(__file__).parent.parent / "docs" / "pretraining.md"
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_the_examples_of_the_guide_run(built_root, tmp_path, monkeypatch, capsys):
     (tmp_path / "data").symlink_to(built_root)
     monkeypatch.chdir(tmp_path)

@@ -90,6 +90,7 @@ def command(
     precision: Annotated[str | None, _option("bf16-mixed or 32-true; the fastest that is safe here without.")] = None,
     seed: Annotated[int | None, _option("Seed of all that is random; 0 without.")] = None,
     devices: options.Devices = "auto",
+    nodes: options.Nodes = 1,
     json: options.Json = False,
 ) -> int:
     """Pre-train a backbone on many tasks, and write weights that every other verb takes as --weights."""
@@ -120,7 +121,7 @@ def command(
         "seed": seed,
     }
     flags = {name: value for name, value in given.items() if value is not None}
-    job = Job(options.words(names), target, root, out, weights, options.device_count(devices))
+    job = Job(options.words(names), target, root, out, weights, options.device_count(devices), nodes)
     return _run(job, _config(flags, config, weights, pretrained=pretrained), json=json)
 
 
@@ -134,6 +135,7 @@ class Job:
     out: Path
     weights: Path | None
     devices: int | Literal["auto"]
+    nodes: int
 
 
 def _config(flags: dict[str, Any], file: Path | None, weights: Path | None, *, pretrained: bool) -> PretrainConfig:
@@ -163,7 +165,9 @@ def _run(job: Job, config: PretrainConfig, *, json: bool) -> int:
         _tell("not built, and so not used", plan.missing)
         _tell("left out", plan.left_out)
         with _progress() as done:
-            found = run_plan(plan, job.out, config, weights=job.weights, devices=job.devices, epoch_done=done)
+            found = run_plan(
+                plan, job.out, config, weights=job.weights, devices=job.devices, nodes=job.nodes, epoch_done=done
+            )
     else:
         sources = find_sources(job.names, job.root, config)
         check_sources(sources, config)
@@ -171,7 +175,13 @@ def _run(job: Job, config: PretrainConfig, *, json: bool) -> int:
         _tell_sources(sources.tasks, folder)
         with _progress() as done:
             found = run_pretraining(
-                sources, config, weights=job.weights, devices=job.devices, folder=folder, epoch_done=done
+                sources,
+                config,
+                weights=job.weights,
+                devices=job.devices,
+                nodes=job.nodes,
+                folder=folder,
+                epoch_done=done,
             )
     _report(found, json=json)
     return DONE

@@ -15,7 +15,7 @@ import torch
 from medimeta.catalogue.schema import TaskCard
 from medimeta.errors import UsageError
 from medimeta.learning.backbones import make_backbone
-from medimeta.learning.device import Devices, device_name, gpus
+from medimeta.learning.device import Devices, check_devices, device_name, gpus
 from medimeta.learning.model_card import TrainedOn
 from medimeta.learning.multitask import MultiTaskModel
 from medimeta.learning.pretraining.config import PretrainConfig
@@ -89,10 +89,10 @@ def pretrain(
     return run_pretraining(
         sources_of(datasets, tasks),
         config or PretrainConfig(),
-        weights=weights and Path(weights),
+        weights=None if weights is None else Path(weights),
         devices=devices,
         nodes=nodes,
-        folder=folder and Path(folder),
+        folder=None if folder is None else Path(folder),
         epoch_done=epoch_done,
     )
 
@@ -109,6 +109,7 @@ def run_pretraining(
     said: dict[str, Any] | None = None,
 ) -> Pretrained:
     """Do what `pretrain` does for sources; `said` is further told by the record."""
+    check_devices(devices, nodes=nodes)
     check_sources(sources, config)
     if (weights is None) == config.weights.startswith("sha256:"):
         raise UsageError(f"the settings say weights {config.weights!r}, but the file given is {weights}.")
