@@ -13,15 +13,26 @@ TINY = ["--backbone", "test_resnet.r160_in1k", "--no-pretrained", "--max-epochs"
 
 def test_flags_come_before_the_file_and_the_file_before_the_protocol(small_root, tmp_path, capsys):
     file = tmp_path / "settings.yaml"
-    file.write_text("batch_size: 8\nseed: 3\n")
+    file.write_text("batch_size: 8\nseed: 3\naugmentation: {rotation: 3, crop: 0}\n")
     places = ["--root", str(small_root), "--out", str(tmp_path / "out"), "--config", str(file)]
-    more = ["--seed", "4", "--task-weight", "bus/malignancy=2", "--json"]
+    more = ["--seed", "4", "--task-weight", "bus/malignancy=2", "--rotation", "5", "--json"]
     assert run(["pretrain", "bus", *places, *TINY, *more]) == 0
     found = json.loads(capsys.readouterr().out)
     config = found["config"]
     assert (config["batch_size"], config["seed"], config["patience"]) == (8, 4, 10)
     assert config["task_weights"] == {"bus/malignancy": 2.0}
+    assert (config["augmentation"]["rotation"], config["augmentation"]["crop"]) == (5, 0)
     assert found["file"].endswith("backbone.safetensors")
+
+
+def test_what_a_file_has_wrong_is_told_at_once(small_root, tmp_path, capsys):
+    file = tmp_path / "settings.yaml"
+    file.write_text("shotts: 3\norder: 1e-3\nshots: [5, 1]\ntask_weights: {bus/malignancy: 0}\nsteps_per_epoch: null\n")
+    assert run(["pretrain", "bus", "--root", str(small_root), "--config", str(file)]) == 2
+    told = capsys.readouterr().err
+    assert f"{file}: 4 problems:" in told
+    assert "shotts: there is no such setting. Did you mean 'shots'?" in told
+    assert "task_weights must be above 0, got 0 for bus/malignancy" in told
 
 
 def test_a_target_says_what_is_missing(small_root, tmp_path, capsys):

@@ -11,6 +11,7 @@ from torch import nn
 import medimeta as mm
 from medimeta.learning.heads import Head
 from medimeta.learning.model import TaskModel
+from medimeta.learning.multitask import MultiTaskModel
 from medimeta.loading.balance import class_weights
 
 OUTPUTS = {"bus/malignancy": 1, "bus/case category": 3, "cxr/disease labels": 14, "dr_regular/Clarity": 5}
@@ -97,6 +98,20 @@ def test_a_model_turns_uint8_images_into_scores(name, channels):
     assert 0 <= scores.min() <= scores.max() <= 1
     single = [model.predict(image[None])[0] for image in images]
     assert scores.tolist() == pytest.approx([pytest.approx(row, abs=1e-6) for row in single])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize(("labels", "outputs"), [(1, (1,)), (2, (2,)), (None, ())])
+def test_a_single_label_keeps_its_column(count, labels, outputs):
+    """Law: binary tasks alone have scores without columns, however many labels or images there are."""
+    task = mm.task(BINARY if labels is None else MULTILABEL)
+    if labels is not None:
+        task = task.model_copy(update={"labels": {key: task.labels[key] for key in range(labels)}})
+    backbone = nn.Sequential(nn.Conv2d(3, 4, 5), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    images = torch.zeros(count, 1, 24, 24, dtype=torch.uint8)
+    assert TaskModel(backbone, task, channels=1, size=24, normalize="half").predict(images).shape == (count, *outputs)
+    several = MultiTaskModel(backbone, [task], channels=1, size=24, normalize="half")
+    assert several.predict(images)[task.id].shape == (count, *outputs)
 
 
 @every_kind

@@ -125,14 +125,8 @@ def plan_pretraining(cells: Sequence[Cell], grid: Grid) -> dict[str, Pretraining
         allowed = pretraining_tasks(cell.task.id, root, datasets=names)
         key = (allowed, cell.config.backbone, cell.origin.name)
         if key not in shared:
-            config = PretrainConfig.of(
-                {
-                    "method": METHODS[cell.origin.name],
-                    "backbone": cell.config.backbone,
-                    "weights": start.weights,
-                    "precision": best_precision(),
-                    **settings,
-                }
+            config = PretrainConfig(weights=start.weights, precision=best_precision()).changed(
+                **{"method": METHODS[cell.origin.name], "backbone": cell.config.backbone, **settings}
             )
             free = None if names is None else list(dict.fromkeys(task.dataset for task in allowed))
             shared[key] = Pretraining(plan_for(cell.task.id, root, config, names=free), config, start, cell.origin.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,12 @@ import typer
 from medimeta.cli import options
 from medimeta.cli.boundary import DONE
 from medimeta.cli.console import print_json
+from medimeta.cli.training_options import setting_flags
+from medimeta.learning.pretraining.config import PretrainConfig
+from medimeta.learning.settings import merged, read_settings
 
 if TYPE_CHECKING:
     from medimeta.catalogue.schema import TaskCard
-    from medimeta.learning.pretraining.config import PretrainConfig
     from medimeta.learning.pretraining.result import Pretrained
     from medimeta.learning.train import EpochDone
 
@@ -30,6 +32,7 @@ def _option(help_: str, **more: Any) -> Any:
     return typer.Option(help=help_, show_default=False, **more)
 
 
+@setting_flags(PretrainConfig, "settings", apart=("weights", "shots", "task_weights"))
 def command(
     names: Annotated[
         list[str] | None,
@@ -46,49 +49,15 @@ def command(
     root: options.Root = None,
     out: options.Out = Path("pretrained"),
     config: Annotated[Path | None, _option("YAML file of settings; flags come before it.")] = None,
-    method: Annotated[
-        Literal["multi-task", "maml"] | None, _option("A head for each task (default), or meta-training.")
-    ] = None,
-    backbone: Annotated[str | None, _option("timm's name of the backbone; resnet18 without.")] = None,
     pretrained: options.Pretrained = True,
     weights: options.Weights = None,
-    learning_rate: Annotated[float | None, _option("Of Adam; of MAML's outer loop. 0.001 without.")] = None,
-    max_epochs: Annotated[int | None, _option("Upper bound of epochs; early stopping usually ends before.")] = None,
-    patience: Annotated[int | None, _option("Epochs without a better validation AUROC; 10 without.")] = None,
-    batch_size: Annotated[int | None, _option("Multi-task: images a step; 64 without.")] = None,
-    sampling: Annotated[
-        Literal["size", "uniform"] | None, _option("Multi-task: how the task of a batch is drawn; size without.")
-    ] = None,
-    steps_per_epoch: Annotated[
-        int | None, _option("Multi-task, many tasks: batches an epoch, drawn for ever. Without, every image once.")
-    ] = None,
     task_weight: Annotated[
         list[str] | None, _option("Multi-task: what the loss of a task counts, as 'dataset/task=2'; repeat it.")
     ] = None,
-    order: Annotated[
-        int | None, _option("MAML: 1 or 2, whether inner gradients are differentiated; 1 without.")
-    ] = None,
     shots: Annotated[
-        str | None, _option("MAML: images a class to learn from: a number, or bounds; 1-10 without.")
+        str | None, _option("MAML: images a class to learn from: a number, or bounds. The protocol has 1-10.")
     ] = None,
-    queries: Annotated[int | None, _option("MAML: images a class to be tested on; 10 without.")] = None,
-    episodes: Annotated[int | None, _option("MAML: episodes of each task; 1000 without.")] = None,
-    episodes_per_epoch: Annotated[
-        int | None, _option("MAML: episodes of each task between validations; 100 without.")
-    ] = None,
-    validation_episodes: Annotated[
-        int | None, _option("MAML: episodes of each task in a validation; 10 without.")
-    ] = None,
-    meta_batch_size: Annotated[int | None, _option("MAML: episodes a step of the outer loop; 4 without.")] = None,
-    inner_steps: Annotated[int | None, _option("MAML: steps on a support set; 4 without.")] = None,
-    inner_learning_rate: Annotated[float | None, _option("MAML: rate of these steps; 0.1 without.")] = None,
-    inner_batch_norm: Annotated[
-        Literal["support", "batch", "running"] | None,
-        _option("MAML: whose statistics batch normalisation uses; support without."),
-    ] = None,
-    normalize: Annotated[str | None, _option("Statistics that images are normalised with; imagenet without.")] = None,
-    precision: Annotated[str | None, _option("bf16-mixed or 32-true; the fastest that is safe here without.")] = None,
-    seed: Annotated[int | None, _option("Seed of all that is random; 0 without.")] = None,
+    settings: Mapping[str, Any] = {},
     devices: options.Devices = "auto",
     nodes: options.Nodes = 1,
     json: options.Json = False,
@@ -96,31 +65,11 @@ def command(
     """Pre-train a backbone on many tasks, and write weights that every other verb takes as --weights."""
     if not names and target is None:
         raise typer.BadParameter("name tasks or datasets, or what it is for with --target", param_hint="TASK|DATASET")
-    given = {
-        "method": method,
-        "backbone": backbone,
-        "learning_rate": learning_rate,
-        "max_epochs": max_epochs,
-        "patience": patience,
-        "batch_size": batch_size,
-        "sampling": sampling,
-        "steps_per_epoch": steps_per_epoch,
-        "task_weights": _task_weights(task_weight),
-        "order": order,
-        "shots": None if shots is None else options.bounds(shots, "--shots"),
-        "queries": queries,
-        "episodes": episodes,
-        "episodes_per_epoch": episodes_per_epoch,
-        "validation_episodes": validation_episodes,
-        "meta_batch_size": meta_batch_size,
-        "inner_steps": inner_steps,
-        "inner_learning_rate": inner_learning_rate,
-        "inner_batch_norm": inner_batch_norm,
-        "normalize": normalize,
-        "precision": precision,
-        "seed": seed,
-    }
-    flags = {name: value for name, value in given.items() if value is not None}
+    flags = dict(settings)
+    if task_weight:
+        flags["task_weights"] = _task_weights(task_weight)
+    if shots is not None:
+        flags["shots"] = options.bounds(shots, "--shots")
     job = Job(options.words(names), target, root, out, weights, options.device_count(devices), nodes)
     return _run(job, _config(flags, config, weights, pretrained=pretrained), json=json)
 
@@ -144,14 +93,14 @@ def _config(flags: dict[str, Any], file: Path | None, weights: Path | None, *, p
 
     require("torch")
     from medimeta.learning.device import best_precision
-    from medimeta.learning.pretraining.config import PretrainConfig, read_settings
 
-    settings = {} if file is None else read_settings(file)
+    settings = {} if file is None else read_settings(PretrainConfig, file)
     if weights is not None:
         flags["weights"] = _digest(weights)
     elif not pretrained:
         flags["weights"] = "none"
-    return PretrainConfig.of({"precision": best_precision(), **settings, **flags})
+    flags = read_settings(PretrainConfig, flags, "the flags")
+    return PretrainConfig(precision=best_precision()).changed(**merged(settings, flags))
 
 
 def _run(job: Job, config: PretrainConfig, *, json: bool) -> int:
@@ -249,10 +198,10 @@ def _digest(weights: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _task_weights(values: list[str] | None) -> dict[str, float] | None:
+def _task_weights(values: list[str]) -> dict[str, float]:
     """Read 'dataset/task=2', each."""
     found: dict[str, float] = {}
-    for value in values or ():
+    for value in values:
         name, _, number = value.rpartition("=")
         try:
             found[name.strip()] = float(number)
@@ -260,4 +209,4 @@ def _task_weights(values: list[str] | None) -> dict[str, float] | None:
             name = ""
         if not name:
             raise typer.BadParameter(f"expected 'dataset/task=2', got {value!r}", param_hint="--task-weight")
-    return found or None
+    return found

@@ -1,9 +1,9 @@
-"""A flag for every setting of a training, made from `TrainConfig`, for every verb that trains."""
+"""A flag for every setting of a training or pre-training, made from its config, for every verb that trains."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Annotated, Any, get_type_hints
 
@@ -16,33 +16,48 @@ AXES = ("backbone", "weights", "seed")  # of these there may be several, so that
 Path = tuple[str, ...]
 
 
-def training_flags(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command a flag for every setting of a training.
+Command = Callable[..., int]
 
-    What was given reaches it as the argument `training`, a mapping for `TrainConfig.changed`; the flags stand in its
-    place. A setting whose flag is not given is left to a file, or to the protocol.
+
+def training_flags(command: Command) -> Command:
+    """Give a command a flag for every setting of a training, as its argument `training`; see `setting_flags`."""
+    return setting_flags(TrainConfig, "training")(command)
+
+
+def setting_flags(kind: type, argument: str, apart: Collection[str] = AXES) -> Callable[[Command], Command]:
+    """Give a command a flag for every setting of a config, but those apart.
+
+    What was given reaches it as one argument, a mapping for the `changed` of the config; the flags stand in its place.
+    A setting whose flag is not given is left to a file, or to the protocol.
     """
-    flags = {"_".join(path[-1:]): (path, setting) for path, setting in settings_with_flags()}
+    flags = {path[-1]: (path, setting) for path, setting in settings_with_flags(kind, apart)}
+    made = [_parameter(kind, path, setting) for path, setting in flags.values()]
+    return lambda command: _with_flags(command, argument, flags, made)
+
+
+def _with_flags(
+    command: Command, argument: str, flags: dict[str, tuple[Path, Setting]], made: list[inspect.Parameter]
+) -> Command:
     hints = get_type_hints(command, include_extras=True)
     parameters = []
     for name, parameter in inspect.signature(command).parameters.items():
-        if name == "training":
-            parameters += [_parameter(flag, setting) for flag, (_, setting) in flags.items()]
+        if name == argument:
+            parameters += made
         else:
             kind = inspect.Parameter.KEYWORD_ONLY
             parameters.append(parameter.replace(annotation=hints[name], kind=kind))
 
     @wraps(command)
     def called(**values: Any) -> int:
-        training: dict[str, Any] = {}
+        given: dict[str, Any] = {}
         for flag, (path, _) in flags.items():
             value = values.pop(flag)
             if value is not None:
-                place = training
+                place = given
                 for name in path[:-1]:
                     place = place.setdefault(name, {})
                 place[path[-1]] = value
-        return command(**values, training=training)
+        return command(**values, **{argument: given})
 
     signed: Any = called
     signed.__signature__ = inspect.Signature(parameters, return_annotation=int)
@@ -50,36 +65,38 @@ def training_flags(command: Callable[..., int]) -> Callable[..., int]:
     return called
 
 
-def settings_with_flags(kind: type = TrainConfig, prefix: Path = ()) -> list[tuple[Path, Setting]]:
+def settings_with_flags(
+    kind: type = TrainConfig, apart: Collection[str] = AXES, prefix: Path = ()
+) -> list[tuple[Path, Setting]]:
     """Return every setting that has a flag of its name, with the names that lead to it, nested ones in their place."""
     found: list[tuple[Path, Setting]] = []
     for setting in settings_of(kind):
         path = (*prefix, setting.name)
         if setting.nested:
-            found += settings_with_flags(setting.kind, path)
-        elif path[0] not in AXES:
+            found += settings_with_flags(setting.kind, apart, path)
+        elif path[0] not in apart:
             found.append((path, setting))
     return found
 
 
-def _parameter(name: str, setting: Setting) -> inspect.Parameter:
-    words = f"[{'|'.join(setting.words)}]" if setting.words else None
-    option = typer.Option(f"--{name.replace('_', '-')}", help=_help(name, setting), show_default=False, metavar=words)
-    kind: Any = setting.kind
+def _parameter(kind: type, path: Path, setting: Setting) -> inspect.Parameter:
+    name = setting.name
+    words = f"[{'|'.join(map(str, setting.words))}]" if setting.words else None
+    help_ = _help(kind, path, setting)
+    option = typer.Option(f"--{name.replace('_', '-')}", help=help_, show_default=False, metavar=words)
+    of: Any = setting.kind
     return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[of | None, option]
     )
 
 
-def _help(name: str, setting: Setting) -> str:
-    protocol: Mapping[str, Any] = TrainConfig().as_dict()
-    default = protocol[name] if name in protocol else protocol["augmentation"][name]
-    if name == "learning_rate":
-        return f"{setting.help} The protocol has 0.001 for resnet18, and 0.0001 for others."
-    if name == "precision":
+def _help(kind: type, path: Path, setting: Setting) -> str:
+    if setting.name == "precision":
         return f"{setting.help} Without, the fastest that is safe here."
-    return (
-        f"{setting.help} The protocol has {default:.3g}."
-        if isinstance(default, float)
-        else (f"{setting.help} The protocol has {default}.")
-    )
+    if kind is TrainConfig and setting.name == "learning_rate":
+        return f"{setting.help} The protocol has 0.001 for resnet18, and 0.0001 for others."
+    default = kind()
+    for name in path:
+        default = getattr(default, name)
+    shown = f"{default:.3g}" if isinstance(default, float) else default
+    return setting.help if default is None else f"{setting.help} The protocol has {shown}."

@@ -5,17 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from medimeta.learning.augment import Augmentation
-from medimeta.learning.settings import Bounds, Words, check, read_settings
+from medimeta.learning.settings import Bounds, Words, changed, check, read_settings
 
 PRECISIONS = ("bf16-mixed", "32-true")
 NORMALISATIONS = ("imagenet", "half")  # names of `medimeta.loading.normalize.STATISTICS`, which needs torch
 
 Count = Annotated[int, Bounds(least=1)]
+Positive = Annotated[float, Bounds(above=0)]
+Seed = Annotated[int, Bounds(least=0)]
+Normalisation = Annotated[str, Words(NORMALISATIONS)]
+Precision = Annotated[str, Words(PRECISIONS)]
+Order = Literal[1, 2]
+"""Of MAML: whether the outer gradient goes through the inner gradients (2) or takes them as constants (1)."""
+BatchNorm = Literal["support", "batch", "running"]
+"""Of MAML: where batch normalisation takes its statistics from; see `medimeta.learning.maml.Learner`."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +65,14 @@ class TrainConfig:
 
     backbone: str = "resnet18"
     weights: str = "imagenet"
-    learning_rate: Annotated[float, Bounds(above=0)] = 1e-3
+    learning_rate: Positive = 1e-3
     batch_size: Count = 64
     max_epochs: Count = 100
     patience: Count = 10
     augmentation: Augmentation = field(default_factory=Augmentation)
-    normalize: Annotated[str, Words(NORMALISATIONS)] = "imagenet"
-    precision: Annotated[str, Words(PRECISIONS)] = "32-true"
-    seed: Annotated[int, Bounds(least=0)] = 0
+    normalize: Normalisation = "imagenet"
+    precision: Precision = "32-true"
+    seed: Seed = 0
     class_weighting: Literal["none", "balanced"] = "none"
     compile: Literal["auto", "on", "off"] = "auto"
 
@@ -98,10 +106,7 @@ class TrainConfig:
         >>> TrainConfig().changed(seed=3, augmentation={"rotation": 0}).augmentation.rotation
         0.0
         """
-        values = settings_from(settings)
-        if isinstance(values.get("augmentation"), Mapping):
-            values["augmentation"] = replace(self.augmentation, **values["augmentation"])
-        return replace(self, **values)
+        return changed(self, settings, "the training settings")
 
 
 def settings_from(source: Mapping[str, Any] | str | Path, place: str = "the training settings") -> dict[str, Any]:

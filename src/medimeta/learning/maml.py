@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,14 +25,9 @@ from torch.func import functional_call, grad
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from medimeta.catalogue.schema import FrozenDict, TaskCard
+from medimeta.learning.config import BatchNorm, Order
 from medimeta.learning.heads import Head
 from medimeta.learning.inputs import evaluating
-
-Order = Literal[1, 2]
-"""Whether the outer gradient goes through the inner gradients (2) or takes them as constants (1)."""
-
-BatchNorm = Literal["support", "batch", "running"]
-"""Where batch normalisation takes its statistics from; see `Learner`."""
 
 Parameters = Mapping[str, torch.Tensor]
 HEAD = "head/"  # no name of a parameter has a slash

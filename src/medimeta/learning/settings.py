@@ -1,7 +1,8 @@
 """Settings that people write: dataclasses whose every field is checked, read from YAML, and explained from one place.
 
-The type of a field says what it may hold: a number within `Bounds`, one of some words, or further settings. Its line in
-the docstring of the class is also the help of its flag.
+The type of a field says what it may hold: a truth value, a number within `Bounds`, one of some words, further settings,
+or nothing; a number or two, as bounds; numbers by name. Its line in the docstring of the class is also the help of its
+flag.
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
 from medimeta.catalogue.reading import SafeLoader
 from medimeta.errors import UsageError, problems_error
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 MAX_BYTES = 1_000_000
+Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,9 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Words:
-    """The words that a text may be; without any, all."""
+    """The words that a text may be, or the numbers; without any, all."""
 
-    known: tuple[str, ...] = ()
+    known: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,20 +66,25 @@ class Setting:
     name : str
         Of the field.
     kind : type
-        int, float, str, or a dataclass of further settings.
+        bool, int, float, str, or a dataclass of further settings.
     bounds : Bounds
         Of a number.
-    words : tuple of str
-        What a text may be; without any, all.
+    words : tuple of str or int
+        What a text or a number may be; without any, all.
     help : str
         Its description.
+    optional, pair, by_name : bool
+        Whether it may be None; two in ascending order; and whether it is a mapping of names to such values.
     """
 
     name: str
     kind: type
     bounds: Bounds
-    words: tuple[str, ...]
+    words: tuple[Any, ...]
     help: str
+    optional: bool = False
+    pair: bool = False
+    by_name: bool = False
 
     @property
     def nested(self) -> bool:
@@ -96,19 +107,28 @@ class Setting:
         ValueError
             The setting cannot be that; the message goes on after "must be".
         """
-        if self.nested:
+        if value is None and self.optional:
+            return None
+        if self.by_name:
+            return self._read_by_name(value, text=text)
+        if self.pair and isinstance(value, (list, tuple)):
+            pair = tuple(dataclasses.replace(self, pair=False).read(each, text=text) for each in value)
+            if len(pair) != 2 or pair[0] > pair[1]:
+                raise ValueError(f"a number, or two in ascending order, got {value!r}")
+            return pair
+        if self.nested or self.kind is bool:
             if not isinstance(value, self.kind):
-                raise ValueError(f"settings by name, got {value!r}")
+                raise ValueError(f"{'settings by name' if self.nested else 'True or False'}, got {value!r}")
             return value
-        if self.kind not in (int, float, str):
+        if self.kind not in (int, float, str):  # of someone's subclass
             return value
         if text and self.kind in (int, float) and isinstance(value, str):
             value = _number(value)
         if text and self.words and isinstance(value, bool):
             value = "on" if value else "off"
+        if self.words and value not in self.words:
+            raise ValueError(f"one of {', '.join(map(str, self.words))}, got {value!r}")
         if self.kind is str:
-            if self.words and value not in self.words:
-                raise ValueError(f"one of {', '.join(self.words)}, got {value!r}")
             if not isinstance(value, str):
                 raise ValueError(f"text, got {value!r}")
             return str(value)
@@ -119,6 +139,21 @@ class Setting:
         if number not in self.bounds:
             raise ValueError(f"{self.bounds}, got {value!r}")
         return self.kind(number)
+
+    def _read_by_name(self, values: Any, *, text: bool) -> dict[str, Any]:
+        if not isinstance(values, Mapping):
+            raise ValueError(f"values by name, got {values!r}")
+        one = dataclasses.replace(self, by_name=False)
+        found: dict[str, Any] = {}
+        problems = []
+        for name, value in values.items():
+            try:
+                found[str(name)] = one.read(value, text=text)
+            except ValueError as error:
+                problems.append(f"{error} for {name}")
+        if problems:
+            raise ValueError(", and ".join(problems))
+        return found
 
 
 @cache
@@ -199,6 +234,16 @@ def read_settings(kind: type, source: Mapping[str, Any] | str | Path, place: str
     return found
 
 
+def changed(config: Settings, settings: Mapping[str, Any], place: str) -> Settings:
+    """Return a copy of a dataclass with other settings, as `read_settings` reads them; nested ones change by name."""
+    values = read_settings(type(config), settings, place)
+    for name, value in values.items():
+        old = getattr(config, name)
+        if dataclasses.is_dataclass(old) and isinstance(value, Mapping):
+            values[name] = dataclasses.replace(old, **value)  # type: ignore[type-var]
+    return dataclasses.replace(config, **values)
+
+
 def merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with others put over them, name by name; nested ones too.
 
@@ -264,6 +309,11 @@ def _read_yaml(path: Path) -> Mapping[Any, Any]:
 
 
 def _setting(name: str, hint: Any, text: str) -> Setting:
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    optional, pair = NoneType in parts, any(get_origin(part) is tuple for part in parts)
+    hint = next(part for part in parts if part is not NoneType and get_origin(part) is not tuple)
+    by_name = get_origin(hint) is Mapping
+    hint = get_args(hint)[1] if by_name else hint
     bounds, words = Bounds(), Words()
     if get_origin(hint) is Annotated:
         hint, *extras = get_args(hint)
@@ -271,8 +321,9 @@ def _setting(name: str, hint: Any, text: str) -> Setting:
             bounds = extra if isinstance(extra, Bounds) else bounds
             words = extra if isinstance(extra, Words) else words
     if get_origin(hint) is Literal:
-        hint, words = str, Words(get_args(hint))
-    return Setting(name, hint, bounds, words.known, text)
+        words = Words(get_args(hint))
+        hint = type(words.known[0])
+    return Setting(name, hint, bounds, words.known, text, optional, pair, by_name)
 
 
 def _described(kind: type) -> dict[str, str]:
@@ -280,7 +331,7 @@ def _described(kind: type) -> dict[str, str]:
     text = inspect.cleandoc(kind.__doc__ or "").partition("Attributes\n----------\n")[2]
     found: dict[str, str] = {}
     for block in re.finditer(r"^(\w[\w, ]*) : .*\n((?:    .*(?:\n|$))*)", text, re.MULTILINE):
-        described = " ".join(block[2].split()).replace("``", "").replace('"', "")
+        described = " ".join(block[2].split()).replace("`", "").replace('"', "")
         found |= dict.fromkeys(re.split(r", *", block[1]), described)
     return found
 

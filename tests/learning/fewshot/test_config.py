@@ -24,8 +24,8 @@ def test_every_problem_is_told_at_once():
         )  # fmt: skip
     told = " ".join(problem.split()[0] for problem in caught.value.problems)
     assert told == (
-        "backbone shots queries episodes normalize precision seed steps learning_rate penalty inner_learning_rate ways "
-        "disjoint_subjects"
+        "backbone shots queries ways episodes disjoint_subjects normalize precision seed steps learning_rate penalty "
+        "inner_learning_rate"
     )
 
 

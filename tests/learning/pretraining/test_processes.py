@@ -18,7 +18,7 @@ from medimeta.learning.pretraining.sources import find_sources
 
 torch.set_num_threads(1)
 root, out, settings = sys.argv[1], pathlib.Path(sys.argv[2]), json.loads(sys.argv[3])
-config = PretrainConfig.of(settings)
+config = PretrainConfig().changed(**settings)
 pairs = find_sources(["bus/malignancy", "pbc/cell class"], root, config).pairs
 found = mm.pretrain(pairs, config, devices=2, folder=out / "result")
 weights = sum(value.double().sum().item() for value in found.model.state_dict().values())

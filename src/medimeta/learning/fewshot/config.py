@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, Self, get_args
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Self
 
-from medimeta.errors import UsageError, problems_error, unknown_name
-from medimeta.learning.config import PRECISIONS, Count
+from medimeta.errors import unknown_name
+from medimeta.learning.config import BatchNorm, Count, Normalisation, Positive, Precision, Seed
 from medimeta.learning.fewshot.methods import METHODS
-from medimeta.learning.maml import BatchNorm
-from medimeta.learning.settings import Bounds, Words, check, read_settings
-from medimeta.loading.normalize import STATISTICS
-
-Positive = Annotated[float, Bounds(above=0)]
-UNUSABLE = "the few-shot settings are not usable:"
+from medimeta.learning.settings import Bounds, changed, check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,34 +70,24 @@ class FewShotConfig:
     weights: str = "imagenet"
     shots: Count = 5
     queries: Count = 10
-    ways: int | None = None
+    ways: Annotated[int, Bounds(least=2)] | None = None
     episodes: Count = 100
     disjoint_subjects: bool = True
-    normalize: Annotated[str, Words(tuple(STATISTICS))] = "imagenet"
-    precision: Annotated[str, Words(PRECISIONS)] = "32-true"
+    normalize: Normalisation = "imagenet"
+    precision: Precision = "32-true"
     batch_size: Count = 64
-    seed: Annotated[int, Bounds(least=0)] = 0
+    seed: Seed = 0
     steps: Annotated[int, Bounds(least=0)] = 50
     learning_rate: Positive = 1e-3
     penalty: Positive = 1.0
     inner_steps: Count = 4
     inner_learning_rate: Positive = 0.1
-    inner_batch_norm: Annotated[str, Words(get_args(BatchNorm))] = "support"
+    inner_batch_norm: BatchNorm = "support"
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise unknown_name("few-shot method", str(self.method), METHODS)
-        problems: list[str] = []
-        try:
-            check(self, UNUSABLE)
-        except UsageError as error:
-            problems += error.problems
-        if self.ways is not None and not _whole(self.ways, 2):
-            problems.append(f"ways must be at least 2, or nothing for all classes, got {self.ways!r}")
-        if not isinstance(self.disjoint_subjects, bool):
-            problems.append(f"disjoint_subjects must be True or False, got {self.disjoint_subjects!r}")
-        if problems:
-            raise problems_error(UsageError, UNUSABLE, problems)
+        check(self, "the few-shot settings are not usable:")
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON: those that the method uses.
@@ -139,8 +124,4 @@ class FewShotConfig:
         >>> FewShotConfig().changed(method="maml", shots=1).shots
         1
         """
-        return replace(self, **read_settings(type(self), settings, "the few-shot settings"))
-
-
-def _whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+        return changed(self, settings, "the few-shot settings")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 
 from medimeta.learning.fewshot.method import EpisodeImages, Network, NetworkMethod
-from medimeta.learning.maml import BatchNorm, InnerLoop, Learner
+from medimeta.learning.maml import InnerLoop, Learner
 
 if TYPE_CHECKING:
     from medimeta.learning.fewshot.config import FewShotConfig
@@ -25,8 +25,7 @@ class Maml(NetworkMethod):
     def logits(self, network: Network, episode: EpisodeImages, config: FewShotConfig) -> torch.Tensor:
         """Adapt to the support set, and return logits of the query set as one batch; see `NetworkMethod.logits`."""
         inner = InnerLoop(config.inner_steps, config.inner_learning_rate, order=1)
-        norm = cast("BatchNorm", config.inner_batch_norm)
-        learner = Learner(network.backbone, network.head.in_features, inner, batch_norm=norm)
+        learner = Learner(network.backbone, network.head.in_features, inner, batch_norm=config.inner_batch_norm)
         with torch.autocast(episode.support.device.type, dtype=torch.bfloat16, enabled=network.low):
             adapted = learner.adapt(episode.task, episode.support, episode.support_labels)
             with torch.no_grad():

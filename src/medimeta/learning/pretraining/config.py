@@ -6,17 +6,15 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import yaml
-
-from medimeta.errors import UsageError, problems_error, unknown_name
 from medimeta.learning.augment import Augmentation
-from medimeta.learning.config import PRECISIONS
-from medimeta.learning.maml import BatchNorm, InnerLoop, Order
-from medimeta.loading.normalize import STATISTICS
+from medimeta.learning.config import BatchNorm, Count, Normalisation, Order, Positive, Precision, Seed
+from medimeta.learning.settings import changed, check
+
+if TYPE_CHECKING:  # flags are made from these settings, where torch need not be
+    from medimeta.learning.maml import InnerLoop
 
 PretrainMethod = Literal["multi-task", "maml"]
 Sampling = Literal["size", "uniform"]
@@ -76,7 +74,7 @@ class PretrainConfig:
     task_weights : mapping of str to float
         Multi-task: what the loss of a task counts, 1 where it is not named. Only their ratios matter.
     order : 1 or 2
-        MAML: whether the outer gradient takes the inner gradients as constants, or goes through them.
+        MAML: whether the outer gradient takes the inner gradients as constants (1), or goes through them (2).
     shots : int or (int, int)
         MAML: images a class in the support set of an episode; of two bounds, each has a number between.
     queries : int
@@ -89,68 +87,51 @@ class PretrainConfig:
         MAML: episodes of each task that it is validated on, always the same.
     meta_batch_size : int
         MAML: episodes a step of the outer loop.
-    inner_steps, inner_learning_rate : int, float
-        MAML: steps of gradient descent on a support set, and their rate.
+    inner_steps : int
+        MAML: steps of gradient descent on a support set.
+    inner_learning_rate : float
+        MAML: rate of these steps.
     inner_batch_norm : {"support", "batch", "running"}
         MAML: whose statistics batch normalisation uses; see `medimeta.learning.maml.Learner`.
+
+    Raises
+    ------
+    UsageError
+        Settings of the wrong type or out of range; all of them are told at once.
+
+    Examples
+    --------
+    >>> PretrainConfig(method="maml", shots=(1, 5)).most_shots
+    5
     """
 
     method: PretrainMethod = "multi-task"
     backbone: str = "resnet18"
     weights: str = "imagenet"
-    learning_rate: float = 1e-3
-    max_epochs: int = 100
-    patience: int = 10
+    learning_rate: Positive = 1e-3
+    max_epochs: Count = 100
+    patience: Count = 10
     augmentation: Augmentation = field(default_factory=Augmentation)
-    normalize: str = "imagenet"
-    precision: str = "32-true"
-    seed: int = 0
-    batch_size: int = 64
+    normalize: Normalisation = "imagenet"
+    precision: Precision = "32-true"
+    seed: Seed = 0
+    batch_size: Count = 64
     sampling: Sampling = "size"
-    steps_per_epoch: int | None = None
-    task_weights: Mapping[str, float] = field(default_factory=dict)
+    steps_per_epoch: Count | None = None
+    task_weights: Mapping[str, Positive] = field(default_factory=dict)
     order: Order = 1
-    shots: int | tuple[int, int] = (1, 10)
-    queries: int = 10
-    episodes: int = 1000
-    episodes_per_epoch: int = 100
-    validation_episodes: int = 10
-    meta_batch_size: int = 4
-    inner_steps: int = 4
-    inner_learning_rate: float = 0.1
+    shots: Count | tuple[Count, Count] = (1, 10)
+    queries: Count = 10
+    episodes: Count = 1000
+    episodes_per_epoch: Count = 100
+    validation_episodes: Count = 10
+    meta_batch_size: Count = 4
+    inner_steps: Count = 4
+    inner_learning_rate: Positive = 0.1
     inner_batch_norm: BatchNorm = "support"
 
     def __post_init__(self) -> None:
-        if isinstance(self.shots, list):
-            object.__setattr__(self, "shots", tuple(self.shots))
-        problems = [
-            f"{name} must be a whole number of at least {least}, got {value!r}"
-            for name, value, least in self._whole_numbers()
-            if not isinstance(value, int) or isinstance(value, bool) or value < least
-        ]
-        problems += [
-            f"{name} must be one of {', '.join(map(str, known))}, got {value!r}"
-            for name, value, known in (
-                ("method", self.method, get_args(PretrainMethod)),
-                ("normalize", self.normalize, tuple(STATISTICS)),
-                ("precision", self.precision, PRECISIONS),
-                ("sampling", self.sampling, get_args(Sampling)),
-                ("order", self.order, get_args(Order)),
-                ("inner_batch_norm", self.inner_batch_norm, get_args(BatchNorm)),
-            )
-            if value not in known
-        ]
-        rates = {"learning_rate": self.learning_rate, "inner_learning_rate": self.inner_learning_rate}
-        if isinstance(self.task_weights, Mapping):
-            rates |= {f"task_weights of {name}": value for name, value in self.task_weights.items()}
-        else:
-            problems.append(f"task_weights must be a mapping of tasks to numbers, got {self.task_weights!r}")
-        problems += [f"{name} must be positive, got {value!r}" for name, value in rates.items() if not _positive(value)]
-        if not isinstance(self.augmentation, Augmentation):
-            problems.append(f"augmentation must be a mapping of its settings, got {self.augmentation!r}")
-        problems += self._shots_problems()
-        if problems:
-            raise problems_error(UsageError, "the settings of pre-training are not usable:", problems)
+        check(self, "the settings of pre-training are not usable:")
 
     @property
     def most_shots(self) -> int:
@@ -167,38 +148,24 @@ class PretrainConfig:
     @property
     def inner(self) -> InnerLoop:
         """MAML's inner loop."""
+        from medimeta.learning.maml import InnerLoop
+
         return InnerLoop(self.inner_steps, self.inner_learning_rate, self.order)
 
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Make a config of plain values, as a YAML file has them.
+    def changed(self, **settings: Any) -> Self:
+        """Return a copy with other settings; of `augmentation`, a mapping changes what it names.
 
         Raises
         ------
         UsageError
-            There are no such settings, all of them named; or see the class.
+            Settings that there are not, or values that cannot be; all are told at once.
 
         Examples
         --------
-        >>> PretrainConfig.of({"method": "maml", "shots": [1, 5], "augmentation": {"rotation": 0}}).most_shots
-        5
+        >>> PretrainConfig().changed(method="maml", shots=[1, 5], augmentation={"rotation": 0}).augmentation.rotation
+        0.0
         """
-        settings = dict(settings)
-        known = [each.name for each in fields(cls)]
-        problems = [str(unknown_name("setting", str(name), known)) for name in settings if name not in known]
-        varied = settings.get("augmentation")
-        if isinstance(varied, Mapping):
-            known = [each.name for each in fields(Augmentation)]
-            strange = [str(name) for name in varied if name not in known]
-            problems += [str(unknown_name("setting of augmentation", name, known)) for name in strange]
-            settings["augmentation"] = Augmentation() if strange else Augmentation(**varied)
-        if problems:
-            raise problems_error(UsageError, "the settings of pre-training are not usable:", problems)
-        return cls(**settings)
-
-    def changed(self, **settings: Any) -> Self:
-        """Return a copy with other settings."""
-        return type(self).of({**{each.name: getattr(self, each.name) for each in fields(self)}, **settings})
+        return changed(self, settings, "the settings of pre-training")
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON: those that the method uses."""
@@ -214,39 +181,3 @@ class PretrainConfig:
         True
         """
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
-
-    def _whole_numbers(self) -> list[tuple[str, Any, int]]:
-        names: tuple[str, ...] = ("max_epochs", "patience", "batch_size", "queries", "episodes", "episodes_per_epoch")
-        names += ("validation_episodes", "meta_batch_size", "inner_steps")
-        found = [(name, getattr(self, name), 1) for name in names] + [("seed", self.seed, 0)]
-        return found if self.steps_per_epoch is None else [*found, ("steps_per_epoch", self.steps_per_epoch, 1)]
-
-    def _shots_problems(self) -> list[str]:
-        bounds = self.shots if isinstance(self.shots, tuple) else (self.shots, self.shots)
-        whole = len(bounds) == 2 and all(isinstance(each, int) and not isinstance(each, bool) for each in bounds)
-        if whole and 1 <= bounds[0] <= bounds[1]:
-            return []
-        return [f"shots must be a number of at least 1, or two bounds in ascending order, got {self.shots!r}"]
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """Read settings from a YAML file.
-
-    Raises
-    ------
-    UsageError
-        It cannot be read, or is no mapping.
-    """
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}). Check the path given as --config.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: is not valid YAML ({' '.join(str(error).split())}).") from None
-    if not isinstance(settings, dict):
-        raise UsageError(f"{path}: must be a mapping of settings, got {type(settings).__name__}.")
-    return settings
