@@ -1,6 +1,7 @@
 """What lies in a folder is read, and what cannot be read is named."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -44,9 +45,9 @@ def test_records_are_found_and_nothing_else(out):
         (lambda raw: b"[" * 100_000, "is damaged"),
         (lambda raw: raw | {"format_version": 1}, "is of format 1, and this version reads 2"),
         (lambda raw: raw | {"seed": "none", "seconds": None}, "is damaged: seconds, seed cannot be used"),
-        (lambda raw: raw | {"test": {}}, "its test figures cannot be used"),
-        (lambda raw: raw | {"test": {"auroc": 0.5, "auroc_interval": [0.1]}}, "its test figures cannot be used"),
-        (lambda raw: raw | {"test": {"auroc": "high", "auroc_interval": None}}, "its test figures cannot be used"),
+        (lambda raw: raw | {"test": {}}, "is damaged: test cannot be used"),
+        (lambda raw: raw | {"test": {"auroc": 0.5, "auroc_interval": [0.1]}}, "is damaged: test cannot be used"),
+        (lambda raw: raw | {"test": {"auroc": "high", "auroc_interval": None}}, "is damaged: test cannot be used"),
     ],
 )
 def test_a_record_that_cannot_be_used_is_named_and_the_others_count(out, damage, told):
@@ -109,6 +110,7 @@ def test_grades_that_no_sample_has_do_not_shift_the_others(tmp_path):
     raw = json.loads(path.read_bytes())
     for place, each in enumerate(raw["test"]["per_class"].values()):
         each["positives"] = {1: 2, 4: 1}.get(place, 0)
+    raw["predictions_sha256"] = None
     np.savez(path.with_suffix(".npz"), test_labels=np.array([10, 4, 4]), test_scores=np.full((3, 5), 0.2))
     found = read_one_vs_rest(path, Record.model_validate(raw))
     assert found.positive.argmax(axis=1).tolist() == [4, 1, 1]
@@ -135,10 +137,46 @@ def test_grades_that_no_sample_has_do_not_shift_the_others(tmp_path):
 def test_predictions_that_cannot_be_used_are_named(out, change, told):
     path = next((out / "bus__case_category").glob("*.json"))
     change(path.with_suffix(".npz"))
-    found = read_one_vs_rest(path, read_back(path))
+    record = read_back(path).model_copy(update={"predictions_sha256": None})  # else that alone would tell
+    found = read_one_vs_rest(path, record)
     assert isinstance(found, str)
     assert told in found
     assert path.with_suffix(".npz").name in found
+
+
+def test_predictions_of_another_run_are_told_and_the_run_is_not_finished(tmp_path):
+    """Else the page would draw curves that are not those of the figures beside them."""
+    paths = [write_run(tmp_path, "bus/malignancy", seed=seed) for seed in (0, 1)]
+    files = [path.with_suffix(".npz") for path in paths]
+    first, second = (file.read_bytes() for file in files)
+    assert first != second
+    files[0].write_bytes(second)
+    files[1].write_bytes(first)
+    results = read_results(tmp_path)
+    assert len(results.records) == 2  # the figures hold
+    assert len(results.problems) == 2
+    for file, path, problem in zip(files, paths, results.problems, strict=True):
+        assert problem.startswith(f"bus__malignancy/{file.name}: is damaged, or of another run")
+        assert read_record(path) is None
+        assert "of another run" in read_one_vs_rest(path, read_back(path))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"predictions": "../other.npz"},
+        {"model": ".."},
+        {"test": {"auroc": math.nan, "auroc_interval": None}},
+        {"test": {"auroc": 0.5, "auroc_interval": None, "per_class": {"a": 5}}},
+        {"test": {"auroc": 0.5, "auroc_interval": None, "per_class": {"a": {"auroc": math.inf}}}},
+    ],
+)
+def test_what_would_break_the_page_or_lead_elsewhere_is_found_when_a_record_is_read(out, change):
+    path = next((out / "bus__malignancy").glob("*.json"))
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
+    (problem,) = read_results(out).problems
+    assert f"is damaged: {next(iter(change))} cannot be used" in problem
+    assert read_record(path) is None
 
 
 def read_back(path):

@@ -196,8 +196,19 @@ def test_other_data_are_another_run(own_root, out, trained, part):
         lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {"config_sha256": "0"})),
         lambda path: path.unlink(),
         lambda path: path.with_suffix(".npz").unlink(),
+        lambda path: path.with_suffix(".npz").write_bytes(b"junk"),
     ],
-    ids=["empty", "cut", "no text", "fields missing", "other format", "other settings", "gone", "no predictions"],
+    ids=[
+        "empty",
+        "cut",
+        "no text",
+        "fields missing",
+        "other format",
+        "other settings",
+        "gone",
+        "no predictions",
+        "other predictions",
+    ],
 )
 def test_a_record_that_is_not_whole_is_run_again(small_root, out, trained, damage):
     cells = plan(small_root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,8 +37,9 @@ class Ledger:
         self.out = out.absolute()
         self._data: dict[Path, str] = {}
         try:
-            write_whole(out / ".writable", b"")
-            (out / ".writable").unlink()
+            trial = out / f".writable.{os.getpid()}"  # another run may try the same folder now
+            write_whole(trial, b"")
+            trial.unlink()
         except OSError as error:
             raise RootNotWritableError(
                 f"{out}: cannot be written ({error.strerror}). Pass another folder as --out."
@@ -63,10 +65,10 @@ class Ledger:
             It cannot be written, as where the disk is full.
         """
         with held_back(), self._written(cell):
-            write_record(self.out / f"{cell.name}.json", done.record, done.predictions, done.model)
+            record = write_record(self.out / f"{cell.name}.json", done.record, done.predictions, done.model)
             failure_file(cell, self.out).unlink(missing_ok=True)
             shutil.rmtree(checkpoints(cell, self.out, done.record.data), ignore_errors=True)
-        return done.record
+        return record
 
     def note(self, cell: Cell, failure: Failure, attempts: int) -> None:
         """Write why a cell has failed, beside where its record would be."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from medimeta._files import write_whole
 from medimeta.learning.predictions.npz_files import npz_bytes
@@ -18,7 +21,7 @@ from medimeta.learning.provenance import package as package
 from medimeta.learning.provenance import versions as versions
 
 FORMAT_VERSION = 2  # 2: a method, few-shot results, how it was trained apart from what was tested
-
+RUN_AGAIN = "The same benchmark command makes it again."
 
 SomePredictions = Mapping[str, Predictions] | Mapping[str, npt.NDArray[Any]]
 
@@ -76,8 +79,8 @@ class Record(BaseModel):
         `Scores.as_dict` on the test split; for few-shot methods, figures over episodes (`FewShotResult.as_dict`).
     training
         How it was trained; None for few-shot methods.
-    predictions
-        Name of the file with labels and scores.
+    predictions, predictions_sha256
+        Name of the file with labels and scores, and its digest, which `write_record` fills in.
     model
         Name of the folder with the trained model; None where it was not kept.
     """
@@ -105,7 +108,32 @@ class Record(BaseModel):
     test: Mapping[str, Any]
     training: Training | None = None
     predictions: str
+    predictions_sha256: str | None = None
     model: str | None = None
+
+    @field_validator("predictions", "model")
+    @classmethod
+    def _plain_name(cls, name: str | None) -> str | None:
+        if name is not None and (name in ("", ".", "..") or set("/\\\0") & set(name)):
+            raise ValueError("must be the name of a file beside the record")
+        return name
+
+    @field_validator("test")
+    @classmethod
+    def _figures(cls, test: Mapping[str, Any]) -> Mapping[str, Any]:
+        auroc, bounds = test.get("auroc"), test.get("auroc_interval")
+        numbers = [each for each in (auroc, *(bounds or (None, None))) if each is not None]
+        if (
+            "auroc" not in test
+            or len(bounds or (0, 1)) != 2
+            or not all(isinstance(each, int | float) for each in numbers)
+        ):
+            raise ValueError("auroc must be a number or null, and auroc_interval two of them or null")
+        if not all(isinstance(each, Mapping) for each in (test.get("per_class") or {}).values()):
+            raise ValueError("per_class must hold the figures of each class")
+        if not _finite(test):
+            raise ValueError("must be finite; a figure that is not defined is null")
+        return test
 
     @property
     def auroc(self) -> float | None:
@@ -128,7 +156,7 @@ class Record(BaseModel):
 
 def write_record(
     path: Path, record: Record, predictions: SomePredictions, model: Mapping[str, bytes] | None = None
-) -> None:
+) -> Record:
     """Write the model, the predictions, and then the record: a record that is there is finished.
 
     Parameters
@@ -141,13 +169,21 @@ def write_record(
         For its predictions file: by split, or any arrays by name.
     model : mapping of str to bytes, optional
         The files of its model's folder.
+
+    Returns
+    -------
+    Record
+        As written, with the digest of the predictions.
     """
     if record.model is not None:
         folder = path.with_name(record.model)
         for name, data in (model or {}).items():
             write_whole(folder / name, data)
-    write_whole(path.with_name(record.predictions), _npz(predictions))
+    data = _npz(predictions)
+    write_whole(path.with_name(record.predictions), data)
+    record = record.model_copy(update={"predictions_sha256": hashlib.sha256(data).hexdigest()})
     write_whole(path, (record.model_dump_json(indent=1) + "\n").encode())
+    return record
 
 
 def _npz(predictions: SomePredictions) -> bytes:
@@ -159,11 +195,48 @@ def _npz(predictions: SomePredictions) -> bytes:
     return buffer.getvalue()
 
 
-def read_record(path: Path) -> Record | None:
-    """Read a finished record; None where there is none, where it does not read, or where its predictions are gone."""
+def _finite(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def examine_record(path: Path) -> Record | str | None:
+    """Return a record, or why it cannot be used; None for JSON that is no record."""
     try:
-        record = Record.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
+        raw: Any = json.loads(path.read_bytes())
+    except (ValueError, OSError, RecursionError) as error:
+        return f"is damaged ({type(error).__name__}). {RUN_AGAIN}"
+    if not isinstance(raw, dict) or "config_sha256" not in raw:
         return None
-    whole = record.format_version == FORMAT_VERSION and path.with_name(record.predictions).is_file()
-    return record if whole else None
+    version = raw.get("format_version")
+    if version != FORMAT_VERSION:
+        return f"is of format {version}, and this version reads {FORMAT_VERSION}. {RUN_AGAIN}"
+    try:
+        return Record.model_validate(raw)
+    except ValidationError as error:
+        fields = sorted({".".join(map(str, problem["loc"])) for problem in error.errors()})
+        return f"is damaged: {', '.join(fields)} cannot be used. {RUN_AGAIN}"
+
+
+def predictions_problem(path: Path, record: Record) -> str | None:
+    """Say what is wrong with the predictions file of a record; None where it is the one that was written with it."""
+    file, wrong = path.with_name(record.predictions), f"so its run has figures, but no curves. {RUN_AGAIN}"
+    try:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        return f"{record.predictions}: is missing, {wrong}"
+    except OSError as error:
+        return f"{record.predictions}: is damaged ({error.strerror}), {wrong}"
+    if record.predictions_sha256 in (None, digest):
+        return None
+    return f"{record.predictions}: is damaged, or of another run, {wrong}"
+
+
+def read_record(path: Path) -> Record | None:
+    """Read a finished record; None where there is none, or where it or its predictions cannot be used."""
+    record = examine_record(path) if path.exists() else None
+    return record if isinstance(record, Record) and predictions_problem(path, record) is None else None

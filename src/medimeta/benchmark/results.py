@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
-from medimeta.benchmark.record import FORMAT_VERSION, Record
-from medimeta.errors import ResultsNotFoundError
+from medimeta.benchmark.record import RUN_AGAIN, Record, examine_record, predictions_problem
+from medimeta.errors import PredictionsError, ResultsNotFoundError
+from medimeta.learning.predictions.npz_files import check_size
 
 FAILED = ".failed.json"  # beside where the record would be
-RUN_AGAIN = "The same benchmark command makes it again."
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def read_results(out: Path) -> Results:
     first: dict[tuple[str, ...], Path] = {}
     for path in sorted(out.glob("[!.]*/[!.]*.json")):
         told = path.relative_to(out).as_posix()
-        record = _read_failed(path) if path.name.endswith(FAILED) else _read(path)
+        record = _read_failed(path) if path.name.endswith(FAILED) else examine_record(path)
         if isinstance(record, Failed):
             failed.append(record)
         elif isinstance(record, str):
@@ -86,31 +85,11 @@ def read_results(out: Path) -> Results:
                 continue
             first[key] = path
             found[path] = record
+            if wrong := predictions_problem(path, record):
+                problems.append(f"{path.parent.relative_to(out).as_posix()}/{wrong}")
     if not found and not failed and not problems:
         raise ResultsNotFoundError(f"{out}: there is no record here. Pass the folder given to benchmark as --out.")
     return Results(out, tuple(found.values()), tuple(found), tuple(failed), tuple(problems))
-
-
-def _read(path: Path) -> Record | str | None:
-    """Return a record, or why it cannot be used; None for JSON that is no record."""
-    try:
-        raw: Any = json.loads(path.read_bytes())
-    except (ValueError, OSError, RecursionError) as error:
-        return f"is damaged ({type(error).__name__}). {RUN_AGAIN}"
-    if not isinstance(raw, dict) or "config_sha256" not in raw:
-        return None
-    version = raw.get("format_version")
-    if version != FORMAT_VERSION:
-        return f"is of format {version}, and this version reads {FORMAT_VERSION}. {RUN_AGAIN}"
-    try:
-        record = Record.model_validate(raw)
-        _ = record.auroc, record.interval, record.shots  # figures that are no numbers are found here
-    except ValidationError as error:
-        fields = sorted({".".join(map(str, problem["loc"])) for problem in error.errors()})
-        return f"is damaged: {', '.join(fields)} cannot be used. {RUN_AGAIN}"
-    except (KeyError, TypeError, ValueError, IndexError):
-        return f"is damaged: its test figures cannot be used. {RUN_AGAIN}"
-    return record
 
 
 def _read_failed(path: Path) -> Failed | str:
@@ -152,13 +131,23 @@ def read_one_vs_rest(path: Path, record: Record) -> OneVsRest | str:
 
     The record says which classes have samples, so that stored integers are told apart without the task's card.
     """
-    file = path.with_name(record.predictions)
+    if wrong := predictions_problem(path, record):
+        return wrong
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            labels, scores = arrays["test_labels"], np.asarray(arrays["test_scores"], dtype=np.float64)
-    except FileNotFoundError:
-        return f"{record.predictions}: is missing, so its run has figures, but no curves. {RUN_AGAIN}"
-    except (OSError, ValueError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+        with path.with_name(record.predictions).open("rb") as stream:
+            check_size(stream)
+            with np.load(stream, allow_pickle=False) as arrays:
+                labels, scores = arrays["test_labels"], np.asarray(arrays["test_scores"], dtype=np.float64)
+    except (
+        PredictionsError,
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        SyntaxError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         return f"{record.predictions}: is damaged ({type(error).__name__}), so its run has no curves. {RUN_AGAIN}"
     made = _spread(record, labels, scores)
     return made or f"{record.predictions}: does not fit its record, so its run has no curves. {RUN_AGAIN}"

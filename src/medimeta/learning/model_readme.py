@@ -54,7 +54,7 @@ def _title(card: ModelCard) -> str:
 
 
 def _summary(card: ModelCard) -> str:
-    names = " and ".join(part.name for part in card.data) if len(card.data) < 4 else f"{len(card.data)} datasets"
+    names = " and ".join(_text(part.name) for part in card.data) if len(card.data) < 4 else f"{len(card.data)} datasets"
     kind = "grey" if card.channels == 1 else "colour"
     lines = [f"Takes {kind} images of {card.size}x{card.size} pixels, as {names} has them, and predicts:\n"]
     for task in card.tasks:

@@ -286,3 +286,8 @@ def test_all_problems_are_told_at_once():
     problems = str(caught.value).splitlines()[1:]
     words = ("absent must be", "confidence within", "labels hold [7]", "probabilities", "got 3 for 2 samples")
     assert all(word in problem for word, problem in zip(words, problems, strict=True))
+
+
+def test_more_resamples_than_memory_holds_are_refused():
+    with pytest.raises(MetricError, match="resamples must be at most 1,000,000, got 1,000,000,000,000,000"):
+        mm.evaluate("bus/malignancy", [0, 1], [0.1, 0.9], resamples=10**15)

@@ -285,3 +285,15 @@ def test_what_cannot_be_written_is_told(predicted, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PredictionsError, match="cannot be written"):
         write_predictions(tmp_path / "file" / "mine.npz", {"test": first})
+
+
+def test_a_file_that_unpacks_to_more_than_predictions_take_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    from medimeta.learning.predictions import npz_files
+
+    monkeypatch.setattr(npz_files, "MAX_BYTES", 10_000)
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, scores=np.zeros(100_000))
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("it was unpacked"))
+    with pytest.raises(PredictionsError, match=r"bomb.npz: unpacks to 800,\d+ bytes, and predictions may have 10,000"):
+        npz_files.read_arrays(path)

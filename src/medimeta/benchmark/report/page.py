@@ -45,7 +45,7 @@ def page(results: Results, rows: Sequence[Row]) -> str:
     text: str = environment.get_template("page.html").render(
         overview=make_overview(results.records, rows, len(results.failed)),
         failed=results.failed,
-        problems=(*results.problems, *unread),
+        problems=tuple(dict.fromkeys((*results.problems, *unread))),
         supervised=supervised,
         few_shot=few_shot_lines([row for row in rows if not row.supervised]),
         summary=next((table for table in make_tables(rows) if table.title == "Summary"), None),

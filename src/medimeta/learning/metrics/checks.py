@@ -14,6 +14,7 @@ from medimeta.learning.metrics.bootstrap import Groups, group_numbers
 from medimeta.learning.metrics.scores import AbsentRule
 from medimeta.store.table import LabelArray, class_indices
 
+MOST_RESAMPLES = 1_000_000
 ROUNDING = 1e-6
 """What a probability in float32 may be off 0..1."""
 
@@ -100,6 +101,8 @@ def option_problems(options: Options) -> list[str]:
         problems.append(
             f"resamples must be 0 or more and confidence within 0..1, got {options.resamples} and {options.confidence}"
         )
+    elif options.resamples > MOST_RESAMPLES:
+        problems.append(f"resamples must be at most {MOST_RESAMPLES:,}, got {options.resamples:,}")
     if not _whole(options.seed):
         problems.append(f"seed must be a whole number, 0 or more, got {options.seed!r}")
     return problems

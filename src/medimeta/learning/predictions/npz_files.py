@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from medimeta.learning.predictions.predictions import Predictions
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
+MAX_BYTES = 2**31  # unpacked: 112,120 images with 45 scores take 40 MB
 _DIGEST = "samples_sha256"
 _COLUMNS = {"indices": INDEX, "filepaths": FILEPATH, "labels": LABEL, "subjects": SUBJECT, "scores": SCORES}
 
@@ -58,6 +59,24 @@ def npz_bytes(predictions: Mapping[str, Predictions]) -> bytes:
     return buffer.getvalue()
 
 
+def check_size(file: BinaryIO) -> None:
+    """Refuse a zip that unpacks to more than predictions can take, before anything is unpacked.
+
+    Raises
+    ------
+    PredictionsError
+        It is too large.
+    """
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > MAX_BYTES:
+            raise PredictionsError(
+                f"{file.name}: unpacks to {size:,} bytes, and predictions may have {MAX_BYTES:,}. Is it the right file?"
+            )
+    file.seek(0)
+
+
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read all arrays of an npz file; nothing is unpickled.
 
@@ -69,6 +88,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     problem = "is no npz file: write it with numpy.savez(path, index=..., label=..., scores=...)"
     try:
         with path.open("rb") as file:
+            check_size(file)
             loaded = np.load(file, allow_pickle=False)
             if not isinstance(loaded, np.lib.npyio.NpzFile):
                 raise PredictionsError(f"{path}: {problem}.")
