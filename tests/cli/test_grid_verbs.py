@@ -88,7 +88,7 @@ def test_flags_come_before_the_file(small_root, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--preset", "papers"], "Did you mean 'paper'"),
-        (["nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["nowhere.yaml"], "nowhere.yaml: there is no such file of a grid"),
         (["grid.yaml", "--preset", "paper"], "name one grid"),
         (["--set", "patience=3"], "expected SECTION.FIELD=VALUE"),
         (["--set", "train.patience=3"], "expected SECTION.FIELD=VALUE"),
