@@ -19,6 +19,8 @@ EXTRA_OF = {
     "lightning": "train",
     "safetensors": "train",
     "jinja2": "report",
+    "requests": "download",
+    "tenacity": "download",
 }
 OF_OTHERS = {"torchcross": "torchcross==0.0.6", "tensorboard": "tensorboard"}  # no extra brings these
 

@@ -108,6 +108,34 @@ class ChangedStoreError(StoreError):
     """The files of a dataset are no longer those that were opened."""
 
 
+class DownloadError(MedimetaError, OSError):
+    """The released data cannot be fetched, or what was fetched cannot be used."""
+
+
+class UnreachableError(DownloadError, ConnectionError):
+    """A server cannot be reached, does not answer as it should, or breaks off again and again."""
+
+
+class NotPublishedError(DownloadError, FileNotFoundError):
+    """The record, or the server, does not have what is asked for."""
+
+
+class ListingError(DownloadError, ValueError):
+    """A listing of published files does not read, or lacks what a download needs."""
+
+
+class ChecksumError(DownloadError, ValueError):
+    """A file that was fetched is not the one that was published: its size or checksum is another."""
+
+
+class UnsafeArchiveError(DownloadError, ValueError):
+    """An archive is damaged, or holds what no archive of the release holds: climbing names, links, far too much."""
+
+
+class ReleaseMismatchError(DownloadError, ValueError):
+    """An archive holds another dataset than the card describes, or one that is not whole."""
+
+
 class EpisodeFileError(MedimetaError, OSError, ValueError):
     """A file of episodes does not read, or was made for other data."""
 

@@ -14,7 +14,6 @@ import pytest
 import medimeta as mm
 from medimeta.building import chunks
 from medimeta.building.journal import Journal
-from medimeta.building.publish import locked
 from medimeta.cli.boundary import run
 from medimeta.errors import (
     DatasetExistsError,
@@ -22,6 +21,7 @@ from medimeta.errors import (
     SourceChangedError,
     StoreError,
 )
+from medimeta.store.publish import locked
 from medimeta.store.writer import DatasetWriter
 
 
@@ -52,7 +52,10 @@ def test_a_second_build_says_who_holds_the_lock(
     command = ["build", "bus", "--source", str(bus_tree), "--root", str(root), "--allow-partial", "--size", "16"]
     assert run([*command, "--workers", "1"]) == 1
     message = capsys.readouterr().err
-    assert f"error: {root / 'bus'}: is being built by process {first.main.pid}. Wait for it, or end it" in message
+    assert (
+        f"error: {root / 'bus'}: is being built or downloaded by process {first.main.pid}. Wait for it, or end it"
+        in message
+    )
     assert first.end()[0] == 0
     assert contents(root) == unbroken()
 
@@ -309,7 +312,8 @@ def test_files_that_are_not_read_may_change(build, bus_tree):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from medimeta.building import engine, publish
+from medimeta.building import engine
+from medimeta.store import publish
 from medimeta.cli.boundary import run
 owner, name, left = {"rename": Path, "remove": publish}[sys.argv[1]], sys.argv[1], int(sys.argv[2])
 real = getattr(owner, name)

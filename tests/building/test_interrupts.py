@@ -14,8 +14,9 @@ import pytest
 import medimeta as mm
 from medimeta import _interrupts
 from medimeta._interrupts import STOPPED, deliver_held, held_back, let_through
-from medimeta.building import assembly, chunks, engine, publish
+from medimeta.building import assembly, chunks, engine
 from medimeta.cli.boundary import run
+from medimeta.store import publish
 
 BUILDING = str(Path(engine.__file__).parent)
 STORE = str(Path(mm.__file__).parent / "store")

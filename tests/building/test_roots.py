@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 import medimeta as mm
-from medimeta.building.publish import locked, partial_folder, publish, workplace
 from medimeta.cli.boundary import run
 from medimeta.errors import (
     DamagedSourceError,
@@ -20,6 +19,7 @@ from medimeta.errors import (
     RootNotWritableError,
     StoreError,
 )
+from medimeta.store.publish import locked, partial_folder, publish, workplace
 
 HOLDER = """
 import fcntl, os, sys
@@ -222,7 +222,13 @@ def test_a_second_build_is_refused_while_another_process_builds(refused, build, 
     command = [sys.executable, "-c", HOLDER, str(root / ".bus.lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
-        refused(DatasetLockedError, "bus", bus_tree, f"bus: is being built by process {holder.pid}", "Wait for it")
+        refused(
+            DatasetLockedError,
+            "bus",
+            bus_tree,
+            f"bus: is being built or downloaded by process {holder.pid}",
+            "Wait for it",
+        )
         assert names(root) == [".bus.lock"]
         holder.kill()
     build("bus", bus_tree)  # a lock ends with its process, however that ends

@@ -12,10 +12,10 @@ from pathlib import Path
 from medimeta._zlib import crc32
 from medimeta.building.journal import Entry, Journal, checked
 from medimeta.building.plan import Plan
-from medimeta.building.publish import remove
 from medimeta.building.render import RenderedSample
 from medimeta.recipes.recipe import Pixels
 from medimeta.store.manifest import SourceDigest
+from medimeta.store.publish import remove
 from medimeta.store.table import SampleTable
 from medimeta.store.writer import DatasetWriter, can_go_on
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from medimeta.building.plan import Plan
 from medimeta.errors import StoreError
 from medimeta.recipes.recipe import Options
+from medimeta.store.disk import free_bytes, room
 
 ROW_BYTES = 1024  # of tables, journal and manifest, a sample
 FILE_BYTES = 4096  # a TIFF file's head, and what a file system gives it more than it needs
@@ -22,14 +22,6 @@ def needed_bytes(plan: Plan, options: Options, *, tiff: bool) -> int:
     return len(plan.samples) * (image + ROW_BYTES) + files
 
 
-def free_bytes(root: Path) -> int:
-    """Return how many bytes are free where the root is, or would be."""
-    place = root.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    return shutil.disk_usage(place).free
-
-
 def check_free(root: Path, plans: Sequence[Plan], needed: int) -> None:
     """Raise StoreError where the disk has less room than is needed."""
     free = free_bytes(root)
@@ -38,14 +30,3 @@ def check_free(root: Path, plans: Sequence[Plan], needed: int) -> None:
             f"{root}: has no room for {', '.join(plan.card.id for plan in plans)}: needs {room(needed)}, "
             f"{room(free)} are free. Free some, pass another --root, or build at a smaller --size."
         )
-
-
-def room(count: int) -> str:
-    """Return a number of bytes for people.
-
-    Examples
-    --------
-    >>> room(2_400_000), room(48_000_000_000)
-    ('2.4 MB', '48.0 GB')
-    """
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from medimeta.building.disk import free_bytes, needed_bytes, room
+from medimeta.building.disk import needed_bytes
 from medimeta.building.plan import Plan, make_plans
 from medimeta.building.settings import DEFAULT_SIZE, Settings
 from medimeta.building.sources import find_passes
 from medimeta.catalogue.schema import SPLITS
 from medimeta.errors import bullet_list
 from medimeta.store import layout
+from medimeta.store.disk import free_bytes, room
 
 
 @dataclass(frozen=True)

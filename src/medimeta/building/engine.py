@@ -26,7 +26,6 @@ from medimeta.building.journal import has_finished
 from medimeta.building.outcome import Outcome
 from medimeta.building.plan import Plan, make_plans
 from medimeta.building.problems import keep_problems, note_problems
-from medimeta.building.publish import locked, partial_folder, publish, refuse_existing, remove, workplace
 from medimeta.building.render import RenderedChunk, RenderedSample, render_chunk
 from medimeta.building.report import BuildReport
 from medimeta.building.settings import DEFAULT_SIZE, Settings
@@ -37,6 +36,7 @@ from medimeta.errors import SourceChangedError, SourceError
 from medimeta.recipes.recipe import Pixels
 from medimeta.store import layout
 from medimeta.store.manifest import Manifest
+from medimeta.store.publish import locked, partial_folder, publish, refuse_existing, remove, workplace
 from medimeta.store.verify import verify_folder
 
 Progress = Callable[[str, int, int], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medimeta.catalogue.release import RELEASE
 from medimeta.catalogue.schema import DatasetCard, Paper
 
 MEDIMETA = Paper(
@@ -9,8 +10,8 @@ MEDIMETA = Paper(
     authors=("Woerner, Stefano", "Jaques, Arthur", "Baumgartner, Christian F."),
     title="A comprehensive and easy-to-use multi-domain multi-task medical imaging meta-dataset (MedIMeta)",
     year=2024,
-    doi="10.5281/zenodo.7884735",
-    url="https://zenodo.org/records/7884735",
+    doi=RELEASE.doi,
+    url=RELEASE.url,
 )
 
 _ESCAPES = str.maketrans({"&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_"})

@@ -101,8 +101,8 @@ def _plan(
     release_errata: bool,
 ) -> int:
     """Say what would be built; the exit code says whether there is room for it."""
-    from medimeta.building.disk import room
     from medimeta.building.dry_run import plan_build
+    from medimeta.store.disk import room
 
     with let_through():
         plans = plan_build(

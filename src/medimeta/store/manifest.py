@@ -1,6 +1,7 @@
 """``manifest.json``: from what, how and with what a dataset was built, and the digest of every file.
 
-It holds nothing that differs between two builds of the same original: no time, no host, no path of a machine.
+That of a build holds nothing that differs between two builds of the same original: no time, no host, no path of a
+machine. That of a download also says whence and when it came.
 """
 
 from __future__ import annotations
@@ -42,11 +43,44 @@ class SourceDigest(BaseModel):
     sha256: str
 
 
+class DownloadOrigin(BaseModel):
+    """Where a downloaded dataset came from.
+
+    Attributes
+    ----------
+    record : str
+        DOI of the record, or where the listing was that named the archive.
+    url : str
+        Where the archive was fetched.
+    archive : str
+        Its name.
+    bytes : int
+        Its length.
+    checksum : str
+        What it was checked against, as ``md5:...``; empty where nothing named one.
+    date : str
+        Day of the download in UTC, as ``2026-11-27``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    record: str
+    url: str
+    archive: str
+    bytes: int
+    checksum: str
+    date: str
+
+
 class Manifest(BaseModel):
     """The manifest of a stored dataset.
 
     Attributes
     ----------
+    recipe : str or None
+        What built it, in version `recipe_version`; None where others did, who left no manifest.
+    download : DownloadOrigin or None
+        Where it came from, where it was not built here.
     partial : bool
         Whether the original did not hold what the release was made of, and the build was allowed all the same.
     departures : tuple of str
@@ -58,14 +92,15 @@ class Manifest(BaseModel):
     format_version: int = FORMAT_VERSION
     dataset: str
     package: str
-    recipe: str
-    recipe_version: int
+    recipe: str | None = None
+    recipe_version: int | None = None
     settings: Mapping[str, Any]
     partial: bool
     departures: tuple[str, ...]
     samples: int
     sources: tuple[SourceDigest, ...]
     files: Mapping[str, FileDigest]
+    download: DownloadOrigin | None = None
 
     def learned_from(self) -> dict[str, FileDigest]:
         """Return the files that learning depends on, by name, sorted: images, labels and splits."""

@@ -1,8 +1,9 @@
 """Where an unfinished dataset lies, who may work on it, and how it becomes visible.
 
-A dataset is built in ``<root>/.<id>.partial`` under a lock, and renamed into place when it is whole. A build that is
-broken off, however that happens, leaves the folder for the next build to go on with. An old dataset steps aside to
-``<root>/.<id>.old`` for the moment of the change, and comes back if that moment is cut short.
+A dataset is built in ``<root>/.<id>.partial``, or downloaded in ``<root>/.<id>.download``, under a lock, and renamed
+into place when it is whole. Work that is broken off, however that happens, leaves the folder, and the next goes on
+with it. An old dataset steps aside to ``<root>/.<id>.old`` for the moment of the change, and comes back if that is cut
+short.
 """
 
 from __future__ import annotations
@@ -42,14 +43,19 @@ def partial_folder(root: Path, dataset: str) -> Path:
     return root / f".{dataset}.partial"
 
 
+def download_folder(root: Path, dataset: str) -> Path:
+    """Return the folder into which a dataset is downloaded."""
+    return root / f".{dataset}.download"
+
+
 @contextmanager
 def locked(root: Path, dataset: str) -> Iterator[None]:
-    """Hold the right to build a dataset, and mend what a kill in the moment of publishing left behind.
+    """Hold the right to make a dataset, and mend what a kill in the moment of publishing left behind.
 
     Raises
     ------
     DatasetLockedError
-        Another process builds it right now.
+        Another process builds or downloads it right now.
     RootNotWritableError
         The root cannot be made or written.
     """
@@ -75,15 +81,15 @@ def _left(root: Path, dataset: str) -> tuple[Path, ...]:
 
 
 @contextmanager
-def workplace(root: Path, dataset: str) -> Iterator[Path]:
-    """Give the folder to build in, with what a broken build left in it; it stays unless nothing is in it of worth.
+def workplace(root: Path, dataset: str, folder: Path | None = None) -> Iterator[Path]:
+    """Give the folder to work in, that of builds without `folder`, with what broken work left in it.
 
     Raises
     ------
     StoreError
         Something cannot be written.
     """
-    partial = partial_folder(root, dataset)
+    partial = folder or partial_folder(root, dataset)
     try:
         if partial.is_symlink() or (partial.exists() and not partial.is_dir()):
             remove(partial)
@@ -95,9 +101,9 @@ def workplace(root: Path, dataset: str) -> Iterator[Path]:
         raise _unwritable(root / dataset, error) from error
 
 
-def publish(root: Path, dataset: str) -> None:
-    """Rename a finished dataset into place; an old one is removed once the new one is there."""
-    final, partial, old = root / dataset, partial_folder(root, dataset), root / f".{dataset}.old"
+def publish(root: Path, dataset: str, folder: Path | None = None) -> None:
+    """Rename a finished dataset from its `workplace` into place; an old one is removed once the new one is there."""
+    final, partial, old = root / dataset, folder or partial_folder(root, dataset), root / f".{dataset}.old"
     try:
         if os.path.lexists(final):
             final.rename(old)
@@ -132,7 +138,9 @@ def _lock(path: Path, dataset: str) -> Iterator[None]:
     with _open(path) as file:
         _take(file, path, dataset)
         if not _is_still(file, path):  # its last holder removed it between our opening and our taking it
-            raise DatasetLockedError(f"{path.parent / dataset}: was being built until just now. Build again.")
+            raise DatasetLockedError(
+                f"{path.parent / dataset}: was being built or downloaded until just now. Start again."
+            )
         try:
             file.truncate(0)
             file.write(str(os.getpid()))
@@ -169,7 +177,8 @@ def _take(file: TextIO, path: Path, dataset: str) -> None:
         file.seek(0)
         holder = file.read(32) or "unknown"
         raise DatasetLockedError(
-            f"{path.parent / dataset}: is being built by process {holder}. Wait for it, or end it and build again."
+            f"{path.parent / dataset}: is being built or downloaded by process {holder}. "
+            f"Wait for it, or end it and start again."
         ) from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be locked ({error.strerror}).") from error

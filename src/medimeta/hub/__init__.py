@@ -1,0 +1,1 @@
+"""Getting the released data: listing, transfer, unpacking, checking."""
