@@ -1,4 +1,4 @@
-"""Downloads from end to end: a record on loopback, archives in the released layout, every way in which either is wrong."""
+"""Downloads from end to end: a record on loopback, archives in the released layout, all ways in which they are wrong."""
 
 import json
 import os
