@@ -1,4 +1,4 @@
-"""Downloads from end to end: a record on loopback, archives in the released layout, all ways in which they are wrong."""
+"""Downloads from end to end: a record on loopback, archives in the released layout, and what may be wrong with them."""
 
 import json
 import os
