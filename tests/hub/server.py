@@ -223,6 +223,12 @@ class Server:
         """Let all requests of a path meet a fault, those of a script apart."""
         self._always[path] = fault
 
+    def clear(self) -> None:
+        """Forget what was requested, and what was still to go wrong."""
+        self.requests.clear()
+        self._scripts.clear()
+        self._always.clear()
+
     def record(self, files: Mapping[str, bytes | Path], path: str = RECORD) -> dict[str, Any]:
         """Serve files as those of a record, and its listing as Zenodo's API has it; return the listing.
 
@@ -389,11 +395,8 @@ class _Connection(BaseHTTPRequestHandler):
                 max(0.0, start / rate - (time.perf_counter() - started))
             ):
                 return
-            if fault.chunked:
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-            else:
-                self.wfile.write(piece)
-            seen.sent += len(piece)
+            seen.sent += len(piece)  # before: whoever has read a byte finds it counted
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if fault.chunked else piece)
 
     def _hold(self) -> None:
         """Send nothing until the client goes, or the server closes."""
