@@ -1,6 +1,5 @@
 """Fixtures of the tests of downloads."""
 
-
 import pytest
 from tests.hub.releases import ReleasedArchives, make_releases
 
