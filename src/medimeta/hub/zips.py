@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from medimeta._members import MAX_MEMBERS
 from medimeta.errors import UnsafeArchiveError, problems_error
@@ -15,6 +18,10 @@ from medimeta.hub.extraction import BLOCK, Extraction, reading
 from medimeta.hub.members import Names, RefusedError, dataset_folder
 
 MAX_DIRECTORY = 128 * MAX_MEMBERS  # bytes of the list of members, which is read into memory whole
+
+_END = struct.Struct("<4s4H2LH")  # end of central directory record; the fifth field counts the members
+_END_64 = struct.Struct("<4sQ2H2L2Q16x")  # the same of zip64, where the last does
+_LOCATOR_BYTES = 20  # between the two
 
 Members = list[tuple[zipfile.ZipInfo, str]]
 
@@ -44,6 +51,7 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
     with raw:
         with reading(archive):
             file = zipfile.ZipFile(raw)
+            _expect_all(file, raw)
         with file:
             yield file
 
@@ -55,6 +63,24 @@ class _Bounded(io.BufferedReader):
         if size is not None and size > MAX_DIRECTORY:  # without a size zipfile reads the file's last bytes
             raise zipfile.BadZipFile(f"its list of members is longer than {MAX_DIRECTORY:,} bytes")
         return super().read(size)
+
+
+def _expect_all(file: zipfile.ZipFile, raw: IO[bytes]) -> None:
+    """Compare the number of members with the last record; zipfile passes over those that damaged lengths swallow.
+
+    The records are those of section 4.3 of PKWARE's APPNOTE.TXT.
+    """
+    found = len(file.infolist())
+    raw.seek(-_END.size - len(file.comment), os.SEEK_END)
+    signature, _, _, _, count, *_ = _END.unpack(raw.read(_END.size))
+    if signature != b"PK\5\6":
+        raise zipfile.BadZipFile("something follows its end")
+    if count == 0xFFFF:
+        raw.seek(-_END.size - len(file.comment) - _LOCATOR_BYTES - _END_64.size, os.SEEK_END)
+        signature, *_, count_64 = _END_64.unpack(raw.read(_END_64.size))
+        count = count_64 if signature == b"PK\6\6" else count
+    if count != found:
+        raise zipfile.BadZipFile(f"it says {count:,} members, {found:,} can be read")
 
 
 def _admitted(archive: Path, file: zipfile.ZipFile, names: Names) -> Members:
