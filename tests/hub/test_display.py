@@ -54,6 +54,6 @@ def test_a_log_has_a_line_a_phase_and_few_between(seconds, expected, monkeypatch
         teller.step("verifying")
         teller.step("done", 1, 1)
     lines = shown.file.getvalue().splitlines()
-    assert lines[0] == "bus: fetching 0.0 MB of 48.0 MB"
+    assert lines[0] == "bus: fetching 0.0 kB of 48.0 MB"
     assert len([line for line in lines if line.startswith("bus: fetching")]) == expected
     assert lines[-3:] == ["bus: the connection broke", "bus: verifying", "bus: done"]

@@ -14,10 +14,11 @@ from medimeta.catalogue.schema import DatasetCard
 from medimeta.errors import StoreError
 from medimeta.hub.attribution import attribution
 from medimeta.hub.contents import check_contents, most_bytes, write_download_manifest
+from medimeta.hub.partial import check_file
 from medimeta.hub.remote import RemoteFile
 from medimeta.hub.report import DownloadReport
 from medimeta.hub.telling import Teller
-from medimeta.hub.transfer import check_file, fetch
+from medimeta.hub.transfer import fetch
 from medimeta.hub.unpack import unpack, unpacked_bytes
 from medimeta.store.disk import free_bytes, room
 from medimeta.store.manifest import DownloadOrigin

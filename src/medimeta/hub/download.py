@@ -67,7 +67,7 @@ class Outcome:
             raise problems_error(
                 DownloadError,
                 f"{len(self.failed)} of {count} datasets could not be downloaded:",
-                [f"{dataset}: {error}" for dataset, error in self.failed],
+                [f"{dataset}: {error}".replace("\n", "\n    ") for dataset, error in self.failed],
                 "The others are in place. The same command fetches what is missing, and goes on where it was.",
             )
 
@@ -277,8 +277,8 @@ def _check_room(root: Path, orders: Sequence[Order]) -> None:
     if archives + contents > free:
         raise StoreError(
             f"{root}: has no room for {', '.join(order.card.id for order in orders)}: {room(archives)} are to be "
-            f"fetched, about {room(contents)} to be unpacked, and {room(free)} are free. Free some, pass another --root, "
-            f"or name fewer datasets."
+            f"fetched, about {room(contents)} to be unpacked, and {room(free)} are free. Free some, pass another "
+            f"--root, or name fewer datasets."
         )
 
 
@@ -318,7 +318,7 @@ def _on_threads(
                 broken.append(error)
                 stop.set()
 
-    # Daemons, as one that waits for a server cannot be woken: the partial file is whole whenever they end.
+    # Daemons, as one that waits for a connection cannot be woken: what came is whole whenever they end.
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(orders)))]
     for thread in threads:
         thread.start()
@@ -328,6 +328,7 @@ def _on_threads(
                 thread.join(0.1)  # a join without end would not let Ctrl-C through on every system
     except KeyboardInterrupt:
         stop.set()
+        client.close()  # wakes those that wait for bytes
         for thread in threads:
             thread.join(2.0)
         raise KeyboardInterrupt("stopped by Ctrl-C. What was fetched is kept; the same command goes on.") from None

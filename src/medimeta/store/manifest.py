@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from medimeta.errors import DamagedStoreError
+from medimeta.errors import DamagedStoreError, StoreError
 from medimeta.store import layout
 
 FORMAT_VERSION = 1
@@ -124,6 +124,21 @@ def digest_file(path: Path) -> FileDigest:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return FileDigest(bytes=path.stat().st_size, sha256=sha256)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a dataset.
+
+    Raises
+    ------
+    StoreError
+        It cannot be written.
+    """
+    path = folder / layout.MANIFEST
+    try:
+        path.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror or error}).") from error
 
 
 def read_manifest(folder: Path) -> Manifest | None:
