@@ -130,6 +130,12 @@ def download(
         Something could not be fetched, or is not what was published. What else was asked for is in place.
     StoreError
         There is no room, or the root cannot be written.
+
+    Examples
+    --------
+    >>> [report] = download("bus", root=getfixture("bus_root"))  # is there, so that nobody is asked
+    >>> report.fetched, report.attribution.commercial
+    (False, True)
     """
     outcome = run_downloads(
         datasets,
