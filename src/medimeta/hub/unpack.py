@@ -69,6 +69,8 @@ def unpack(archive: Path, into: Path, limit: int, teller: Teller) -> Unpacked:
     teller : Teller
         Is told the bytes done: those written, or for tarballs those read of the archive.
 
+    After an error nothing is left in `into`; one that is stopped leaves there what it has.
+
     Raises
     ------
     UnsafeArchiveError
@@ -88,11 +90,15 @@ def unpack(archive: Path, into: Path, limit: int, teller: Teller) -> Unpacked:
         remove(into)
         into.mkdir(parents=True)
     out = Extraction(archive, into, limit, teller)
-    if kind == "zip":
-        extract_zip(out)
-    else:
-        extract_tar(out, kind)
-    top = dataset_folder(archive, out.files)
+    try:
+        if kind == "zip":
+            extract_zip(out)
+        else:
+            extract_tar(out, kind)
+        top = dataset_folder(archive, out.files)
+    except Exception:
+        remove(into)  # the disk may be full of it
+        raise
     start = f"{top}/" if top else ""
     inside = {name[len(start) :]: file for name, file in out.files.items() if name.startswith(start)}
     return Unpacked(into / top, dict(sorted(inside.items())))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from medimeta._inflate import member_blocks
 from medimeta._members import MAX_MEMBERS
 from medimeta.errors import UnsafeArchiveError, problems_error
 from medimeta.hub.extraction import BLOCK, Extraction, reading
@@ -121,6 +122,5 @@ def _admit(info: zipfile.ZipInfo, names: Names) -> str:
 
 
 def _blocks(archive: Path, file: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    with reading(archive), file.open(info) as stream:
-        while block := stream.read(BLOCK):
-            yield block
+    with reading(archive):
+        yield from member_blocks(file, info, BLOCK)

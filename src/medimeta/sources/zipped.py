@@ -15,10 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from medimeta._inflate import read_member
 from medimeta._members import MAX_MEMBERS, leads_out
 from medimeta.errors import DamagedSourceError, SourceError, SourceNotFoundError
 from medimeta.sources.archive import BROKEN, PIECE, Archive
-from medimeta.sources.inflate import read_member
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

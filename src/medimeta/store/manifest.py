@@ -159,7 +159,8 @@ def read_manifest(folder: Path) -> Manifest | None:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise DamagedStoreError(
-            f"{path}: is not a manifest ({'.'.join(map(str, first['loc']))}: {first['msg']}). Build the dataset again."
+            f"{path}: is not a manifest ({'.'.join(map(str, first['loc']))}: {first['msg']}). "
+            f"Build or download the dataset again."
         ) from None
     if manifest.format_version > FORMAT_VERSION:
         raise DamagedStoreError(

@@ -177,19 +177,17 @@ def _readable_manifest(folder: Path) -> Manifest | None:
 
 def _way_out(folder: Path, root: Path) -> str:
     """Say how a damaged dataset is mended: as it came, where that can be told."""
-    manifest, own = _readable_manifest(folder), not _is_catalogued(folder.name)
+    manifest = _readable_manifest(folder)
+    dataset = folder.name if manifest is None else manifest.dataset
+    own = all(card.id != dataset for card in default_catalogue().datasets())
     place = f"--source PATH --overwrite --root {shlex.quote(str(root))}"
-    build = f"medimeta build {'CARD.yaml' if own else folder.name} {place}"
+    build = f"medimeta build {'CARD.yaml' if own else dataset} {place}"
     if manifest is not None and manifest.download is None:
         return f"Build it again: {build}"
     if own:
         return f"Get it again from where it came, or build it again: {build}"
-    fetch = fetch_anew([folder.name], root)
+    fetch = fetch_anew([dataset], root)
     return f"Fetch it anew: {fetch}" if manifest is not None else f"Fetch it anew: {fetch}, or build it again: {build}"
-
-
-def _is_catalogued(dataset: str) -> bool:
-    return any(card.id == dataset for card in default_catalogue().datasets())
 
 
 def absent_columns(stored: StoredDataset) -> list[str]:
