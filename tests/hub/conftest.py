@@ -1,10 +1,11 @@
-"""Fixtures of downloads: the server on loopback."""
+"""Fixtures of downloads: a server on loopback, and archives in the released layout."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from tests.hub.releases import ReleasedArchives, make_releases
 from tests.hub.server import Server
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -30,3 +31,9 @@ def tls_server() -> Iterator[Server]:
     """Serve by HTTPS, with a certificate that nobody knows."""
     with Server(tls=True) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> ReleasedArchives:
+    """Pack synthetic datasets as the release's archives, once a session. Copy what you change."""
+    return make_releases(tmp_path_factory.mktemp("releases"))

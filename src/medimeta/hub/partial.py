@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from medimeta.errors import StoreError
+from medimeta.errors import ChecksumError, StoreError
 from medimeta.hub.remote import Checksum, RemoteFile
 from medimeta.hub.telling import Teller
 from medimeta.store.disk import free_bytes, room
@@ -122,12 +122,33 @@ class Partial:
 
 def holds(path: Path, file: RemoteFile, teller: Teller) -> bool:
     """Return whether a file has the size and the checksum of a published one."""
-    if not path.is_file() or path.stat().st_size != file.size:
+    if not path.is_file():
         return False
+    try:
+        check_file(path, file, teller)
+    except ChecksumError:
+        return False
+    return True
+
+
+def check_file(path: Path, file: RemoteFile, teller: Teller) -> None:
+    """Compare a file with the published one.
+
+    Raises
+    ------
+    ChecksumError
+        Its size or checksum is another.
+    """
+    if (size := path.stat().st_size) != file.size:
+        raise ChecksumError(f"{path}: expected {file.size:,} bytes, got {size:,}. Fetch it again.")
     digest = _hash(file.checksum)
     if file.checksum is None or digest is None:
-        return True
-    return _feed(digest, path, file.size, file.size, teller) == file.size and digest.hexdigest() == file.checksum.value
+        return
+    _feed(digest, path, file.size, file.size, teller)
+    if (got := Checksum(file.checksum.algorithm, digest.hexdigest())) != file.checksum:
+        raise ChecksumError(
+            f"{path}: is damaged, or not what was published: expected {file.checksum}, got {got}. Fetch it again."
+        )
 
 
 def _hash(checksum: Checksum | None) -> _Hash | None:
