@@ -369,8 +369,8 @@ class _Connection(BaseHTTPRequestHandler):
     def _answer(self, seen: Request, fault: Fault, code: int, headers: Mapping[str, str], body: bytes) -> None:
         length = {"Transfer-Encoding": "chunked"} if fault.chunked else {"Content-Length": str(len(body))}
         seen.status = code
-        self.send_response(code)
-        for name, value in {**headers, **length, **fault.headers}.items():
+        self.send_response_only(code)
+        for name, value in {"Date": self.date_time_string(), **headers, **length, **fault.headers}.items():
             if value is not None:
                 self.send_header(name, value)
         self.end_headers()

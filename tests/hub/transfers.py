@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tests.hub.server import Server
@@ -12,6 +13,7 @@ from tests.hub.server import Server
 from medimeta.hub.client import Client
 from medimeta.hub.remote import Checksum, RemoteFile
 from medimeta.hub.telling import Step, Teller
+from medimeta.hub.transfer import fetch
 
 PATH = "/bus.zip"
 DATA = hashlib.shake_128(b"bus").digest(300_001)
@@ -54,3 +56,9 @@ class Told(Teller):
     def notes(self) -> list[str]:
         """What happened."""
         return [step.note for step in self.steps if step.note]
+
+
+def download(url: str, size: int, digest: str, path: Path) -> None:
+    """Fetch a file; for processes of their own."""
+    with Client() as client:
+        fetch(client, RemoteFile(path.name, size, Checksum("md5", digest), (url,)), path, Teller("bus"))

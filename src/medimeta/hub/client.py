@@ -36,6 +36,13 @@ HEADERS = {
 }
 
 
+class _Session(requests.Session):
+    """Leaves redirects to the client: the library reads the body of each, however long, and goes from https to http."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 class Client:
     """Talks HTTP, from any number of threads; a context manager.
 
@@ -73,7 +80,7 @@ class Client:
         self._slowest = slowest
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._sessions: list[requests.Session] = []
+        self._sessions: list[_Session] = []
         self._replies: set[Reply] = set()
 
     def __enter__(self) -> Self:
@@ -153,7 +160,6 @@ class Client:
             reply.close()
 
     def _follow(self, url: str, headers: dict[str, str]) -> requests.Response:
-        # The library's own way reads the body of each redirect, however long, and goes from https to http.
         place = url
         for _ in range(REDIRECTS + 1):
             response = self._ask(place, headers, url)
@@ -174,8 +180,8 @@ class Client:
     def _target(self, response: requests.Response, url: str) -> str:
         target = response.headers["Location"]
         try:
-            return urljoin(response.url, self._session.get_redirect_target(response) or "")
-        except ValueError as error:  # undecodable ones, too
+            return urljoin(response.url, target.encode("latin-1").decode())  # headers are read as Latin-1
+        except ValueError as error:
             raise UnreachableError(f"{shown(url)}: leads to {target!r}, which is no address.") from error
 
     def _ask(self, place: str, headers: dict[str, str], url: str) -> requests.Response:
@@ -185,11 +191,11 @@ class Client:
             raise of_error(error, url) from error
 
     @property
-    def _session(self) -> requests.Session:
+    def _session(self) -> _Session:
         """The session of this thread: none is promised to serve several."""
-        session: requests.Session | None = getattr(self._local, "session", None)
+        session: _Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
+            session = _Session()
             session.headers.update(HEADERS)
             # Comes after the variables that requests knows by itself.
             session.verify = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR") or True
