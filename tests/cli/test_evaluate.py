@@ -20,6 +20,8 @@ def written(built_root, tmp_path):
         test = mm.load(name, root=built_root, split="test")
         rng = np.random.default_rng(seed)
         scores = rng.random(len(test) if test.task.outputs == 1 else (len(test), test.task.outputs))
+        if test.task.target is mm.TaskTarget.MULTICLASS:
+            scores /= scores.sum(axis=1, keepdims=True)
         subjects = test.stored.subjects()
         fields = {
             "data": test.stored.fingerprint(),
@@ -130,6 +132,22 @@ def test_two_models_are_compared(command, written):
     done = command("evaluate", first, "--compare", third)
     assert (done.code, done.out) == (1, "")
     assert "the labels differ, first in row" in done.err
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv"])
+def test_scores_that_do_not_sum_to_1_are_told_with_their_line(command, written, suffix):
+    _, made = written(MULTICLASS)
+    sigmoids = np.full_like(made.scores, 0.9)
+    path, _ = written(MULTICLASS, suffix, scores=sigmoids)
+    arguments = ("evaluate", path, "--task", MULTICLASS, "--resamples", 0)
+    done = command(*arguments)
+    assert (done.code, done.out) == (1, "")
+    first = "line 2" if suffix == ".csv" else "row 0"
+    assert f"{path}: cannot be used." in done.err
+    assert f"do not sum to 1 over the classes, the first are those of {first}: expected 1" in done.err
+    assert "--one-vs-rest" in done.err
+    assert command(*arguments, "--one-vs-rest").code == 0
+    assert command(*arguments, "--one-vs-rest", "--compare", path).code == 0
 
 
 def test_predictions_that_do_not_fit_the_store_are_refused(command, written, built_root):

@@ -17,6 +17,8 @@ def models(noisy):
     def make(name, noise=0.2):
         labels, first = noisy(name, count=80)
         second = np.clip((1 - noise) * first + noise * np.random.default_rng(9).random(first.shape), 0, 1)
+        if mm.task(name).target in (mm.TaskTarget.MULTICLASS, mm.TaskTarget.ORDINAL):
+            second /= second.sum(axis=1, keepdims=True)
         return labels, first, second
 
     return make

@@ -34,6 +34,7 @@ def evaluate(
     confidence: float = 0.95,
     groups: Groups | None = None,
     seed: int = 0,
+    one_vs_rest: bool = False,
 ) -> Scores:
     """Evaluate scores of a task.
 
@@ -44,7 +45,8 @@ def evaluate(
     labels : array of int, shape (N,) or (N, L)
         Labels as stored.
     scores : array of float, shape (N,), (N, K) or (N, L)
-        Probabilities: binary, of class 1, shape ``(N,)`` or ``(N, 1)``; else one column per label.
+        Probabilities: binary, of class 1, shape ``(N,)`` or ``(N, 1)``; else one column per label. Those of several
+        classes or grades sum to 1.
     absent : {"skip", "zero"}
         Whether a class without positives or negatives is left out of the mean, or counts 0.
     resamples : int
@@ -55,6 +57,9 @@ def evaluate(
         Patient of each sample; then patients are drawn, not samples. None and NaN are each a patient of its own.
     seed : int
         Seed of the resampling.
+    one_vs_rest : bool
+        Whether the scores of several classes are those of each against the rest, as of a sigmoid for each: then they
+        need not sum to 1.
 
     Returns
     -------
@@ -75,7 +80,7 @@ def evaluate(
     (0.75, 0.5, 0.5)
     """
     card = default_catalogue().task(task) if isinstance(task, str) else task
-    options = Options(absent, resamples, confidence, seed)
+    options = Options(absent, resamples, confidence, seed, one_vs_rest)
     checked = check(card, labels, {"scores": scores}, groups, options)
     [result] = scored(card, checked, options)[0]
     return result
