@@ -166,7 +166,7 @@ def test_predictions_that_do_not_fit_the_store_are_refused(command, written, bui
         (["--split", "tset"], 2, "unknown split 'tset'"),
         (["--task", "bus/malignancy"], 1, "holds predictions of 'bus/case category', not of 'bus/malignancy'"),
         (["--absent", "omit"], 2, "absent must be 'skip' or 'zero', got 'omit'"),
-        (["--confidence", "95"], 2, "confidence within 0..1"),
+        (["--confidence", "95"], 2, "confidence must be a number between 0 and 1"),
         (["--by-subject"], 2, "its source tells no patients, so only images can be drawn: pass --by-image"),
         (["--compare", "nowhere.npz"], 1, "nowhere.npz: there is no such file"),
     ],

@@ -45,7 +45,7 @@ def test_train_reports_as_json(small_root, tmp_path, capsys):
         (["train", "oct"], 1, "medimeta build oct --source"),
         (["train", "bus", "--backbone", "resnet81"], 2, "Did you mean 'resnet18'"),
         (["train", "bus", "--seeds", "one"], 2, "expected whole numbers"),
-        (["train", "bus", "--devices", "none", *TINY], 2, "expected a number of at least 1, or auto"),
+        (["train", "bus", "--devices", "none", *TINY], 2, "expected a whole number from 1 to 1,024, or auto"),
         (["train", "bus", "--weights", "nowhere.pt"], 1, "there is no such file"),
         (["benchmark", "--datasets", "bis"], 2, "Did you mean 'bus'"),
         (["benchmark", "--tasks", "bus/malignancy,pbc/cell"], 2, "unknown task of pbc"),

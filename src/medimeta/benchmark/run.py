@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from medimeta._numbers import PARALLEL, Bounds, whole_number
 from medimeta.benchmark.cell import Cell
 from medimeta.benchmark.cell_job import CellJob
 from medimeta.benchmark.cluster import cluster
@@ -20,10 +21,11 @@ from medimeta.benchmark.plan import Plan, check_cells, plan_grid
 from medimeta.benchmark.pretraining import PretrainJob, started
 from medimeta.benchmark.record import Record
 from medimeta.benchmark.workers import Here, Processes, Workers
-from medimeta.errors import UsageError
 from medimeta.learning.device import Accelerator, Devices, check_devices
 from medimeta.learning.training.logs import LogKind, check_log
 from medimeta.store.layout import default_root
+
+RETRIES = Bounds(0, 1_000)
 
 
 class Named(Protocol):
@@ -115,10 +117,8 @@ class Running:
     log: LogKind = "none"
 
     def __post_init__(self) -> None:
-        if self.jobs < 1 or self.retries < 0:
-            raise UsageError(
-                f"jobs must be at least 1 and retries not negative, got jobs={self.jobs}, retries={self.retries}."
-            )
+        whole_number("jobs", self.jobs, PARALLEL)
+        whole_number("retries", self.retries, RETRIES)
         check_devices(self.devices, self.accelerator, self.nodes)
         check_log(self.log)
 

@@ -142,6 +142,6 @@ def _settings(pairs: Sequence[str], training: Mapping[str, Any]) -> dict[str, di
             )
         try:
             found.setdefault(section, {})[field] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise typer.BadParameter(f"{pair!r} has no value that reads: {error}", param_hint="--set") from None
     return found

@@ -98,4 +98,4 @@ def test_what_is_wrong_with_either_model_is_told_by_its_name():
     problems = str(caught.value)
     assert "first_scores of 1 samples are not finite, the first is sample 1" in problems
     assert "second_scores must have the shape (2,), got (3,)" in problems
-    assert "seed must be a whole number, 0 or more, got -1" in problems
+    assert "seed must be a whole number from 0 to 9,223,372,036,854,775,807, got -1" in problems

@@ -300,8 +300,8 @@ def test_rows_of_other_kinds_of_task_need_not_sum_to_1():
         (BINARY, [], [], {}, "there are no samples"),
         (BINARY, 1, 0.5, {}, "there are no samples"),
         (BINARY, [0, 1], [0.1, 0.2], {"absent": "omit"}, "absent must be 'skip' or 'zero', got 'omit'"),
-        (BINARY, [0, 1], [0.1, 0.2], {"resamples": -1}, "resamples must be 0 or more"),
-        (BINARY, [0, 1], [0.1, 0.2], {"confidence": 1.0}, "confidence within 0..1"),
+        (BINARY, [0, 1], [0.1, 0.2], {"resamples": -1}, "resamples must be a whole number from 0 to"),
+        (BINARY, [0, 1], [0.1, 0.2], {"confidence": 1.0}, "confidence must be a number between 0 and 1"),
         (BINARY, [0, 1], [0.1, 0.2], {"groups": ["a"]}, "one group a sample, got 1 for 2 samples"),
     ],
 )
@@ -315,10 +315,10 @@ def test_all_problems_are_told_at_once():
     with pytest.raises(MetricError) as caught:
         evaluate(BINARY, [0, 7], [0.5, 2.0], absent="never", confidence=2, groups=["a", "b", "c"])
     problems = str(caught.value).splitlines()[1:]
-    words = ("absent must be", "confidence within", "labels hold [7]", "probabilities", "got 3 for 2 samples")
+    words = ("absent must be", "confidence must", "labels hold [7]", "probabilities", "got 3 for 2 samples")
     assert all(word in problem for word, problem in zip(words, problems, strict=True))
 
 
 def test_more_resamples_than_memory_holds_are_refused():
-    with pytest.raises(MetricError, match="resamples must be at most 1,000,000, got 1,000,000,000,000,000"):
+    with pytest.raises(MetricError, match="resamples must be a whole number from 0 to 1,000,000, got 1000000000000000"):
         mm.evaluate("bus/malignancy", [0, 1], [0.1, 0.9], resamples=10**15)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from medimeta._numbers import COUNT, SEED, Bounds, shown, whole_number
 from medimeta.catalogue.schema import TaskCard, TaskTarget
-from medimeta.errors import MetricError, bullet_list
+from medimeta.errors import MetricError, UsageError, bullet_list
 from medimeta.learning.metrics.arithmetic import Floats
 from medimeta.learning.metrics.bootstrap import Groups, group_numbers
 from medimeta.learning.metrics.figures import one_of_several
 from medimeta.learning.metrics.scores import AbsentRule
 from medimeta.store.table import LabelArray, class_indices
 
-MOST_RESAMPLES = 1_000_000
+RESAMPLES = Bounds(0, COUNT.most)
 ROUNDING = 1e-6
 """What a probability in float32 may be off 0..1."""
 WRITTEN = 0.005
@@ -102,15 +104,14 @@ def option_problems(options: Options) -> list[str]:
     """Say what is wrong with options."""
     problems = []
     if options.absent not in get_args(AbsentRule):
-        problems.append(f"absent must be 'skip' or 'zero', got {options.absent!r}")
-    if not _whole(options.resamples) or not 0 < options.confidence < 1:
-        problems.append(
-            f"resamples must be 0 or more and confidence within 0..1, got {options.resamples} and {options.confidence}"
-        )
-    elif options.resamples > MOST_RESAMPLES:
-        problems.append(f"resamples must be at most {MOST_RESAMPLES:,}, got {options.resamples:,}")
-    if not _whole(options.seed):
-        problems.append(f"seed must be a whole number, 0 or more, got {options.seed!r}")
+        problems.append(f"absent must be 'skip' or 'zero', got {shown(options.absent)}")
+    for name, bounds in (("resamples", RESAMPLES), ("seed", SEED)):
+        try:
+            whole_number(name, getattr(options, name), bounds)
+        except UsageError as error:
+            problems.append(str(error).rstrip("."))
+    if not isinstance(options.confidence, numbers.Real) or not 0 < options.confidence < 1:
+        problems.append(f"confidence must be a number between 0 and 1, got {shown(options.confidence)}")
     return problems
 
 
@@ -202,7 +203,3 @@ def _number_array(name: str, values: npt.ArrayLike, kind: Any, problems: list[st
     except (ValueError, TypeError, OverflowError) as error:
         problems.append(f"{name} must be an array of numbers ({error})")
         return np.empty(0, dtype=kind)
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0)
