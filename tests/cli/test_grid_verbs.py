@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,20 @@ from medimeta.cli.boundary import run
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 TINY = ["--backbone", "test_resnet.r160_in1k", "--no-pretrained", "--max-epochs", "1"]
+
+
+def test_a_model_that_is_gone_is_told_and_made_again(small_root, tmp_path, command):
+    arguments = ["benchmark", "--datasets", "bus", "--root", small_root, "--out", tmp_path, *TINY]
+    assert command(*arguments).code == 0
+    [model] = tmp_path.rglob("*.model")
+    shutil.rmtree(model)
+    listed = command(*arguments, "--dry-run").out
+    assert f"{model.name}: is missing. The same benchmark command makes it again" in listed
+    assert "1 finished" in command(*arguments, "--dry-run", "--no-models").out
+    assert "run again" not in command(*arguments, "--no-models").err
+    done = command(*arguments)
+    assert (done.code, model.is_dir()) == (0, True)
+    assert f"run again: bus/case category, test_resnet.r160_in1k, scratch, seed 0: {model.name}: is missing" in done.err
 
 
 def test_a_benchmark_prints_the_table_and_keeps_what_is_finished(small_root, tmp_path, capsys):

@@ -100,7 +100,7 @@ class Running:
     retries : int
         How often a cell that crashed is tried again.
     models : bool
-        Whether trained models are kept.
+        Whether trained models are kept. A finished cell whose model is gone is then run again.
     nodes, accelerator : int, str
         Nodes with so many devices each, and what kind of devices: auto, cpu or gpu.
     log : str
@@ -227,7 +227,7 @@ class _Run:
         """Keep what is finished."""
         unfinished = {}
         for place, cell in left.items():
-            record = None if cell.origin.pending else self.ledger.finished(cell)
+            record = None if cell.origin.pending else self.ledger.finished(cell, models=self.running.models)
             if record is None:
                 unfinished[place] = cell
             else:

@@ -104,7 +104,7 @@ def command(
         fields["datasets"] = "built"
     plan = plan_grid(grid_from(fields, place), default_root(root))
     if dry_run:
-        return list_cells(plan, out, json=json)
+        return list_cells(plan, out, json=json, models=models)
     plan.raise_for_missing()
     return run_grid(plan, out, running, json=json)
 
