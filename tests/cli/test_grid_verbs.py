@@ -13,6 +13,7 @@ from medimeta.cli.boundary import run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+STOPS = [(signal.SIGINT, 130, "stopped by Ctrl-C"), (signal.SIGTERM, 143, "ended by SIGTERM")]
 TINY = ["--backbone", "test_resnet.r160_in1k", "--no-pretrained", "--max-epochs", "1"]
 
 
@@ -148,8 +149,9 @@ def test_an_output_folder_that_cannot_be_is_told_before_anything_is_trained(smal
     assert "Pass another folder as --out" in capsys.readouterr().err
 
 
-def test_ctrl_c_in_training_is_no_success(small_root, tmp_path):
-    """Lightning turns Ctrl-C into an exit of its own."""
+@pytest.mark.parametrize(("number", "code", "words"), STOPS)
+def test_a_training_that_is_stopped_is_no_success(small_root, tmp_path, number, code, words):
+    """Lightning turns Ctrl-C into an exit of its own, and SIGTERM, too."""
     command = [
         sys.executable,
         "-m",
@@ -164,10 +166,10 @@ def test_ctrl_c_in_training_is_no_success(small_root, tmp_path):
     command += [*TINY[:3], "--max-epochs", "100000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         first = process.stderr.readline()  # comes when the first epoch is done
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, told = process.communicate(timeout=60)
     assert "epoch 1" in first
-    assert process.returncode == 130
-    assert "stopped by Ctrl-C" in told
+    assert process.returncode == code
+    assert words in told
     assert "Traceback" not in told
     assert not list((tmp_path / "out").rglob("*.json"))
