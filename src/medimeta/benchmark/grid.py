@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from medimeta._files import as_path
+from medimeta._numbers import shown
 from medimeta.catalogue.reading import SafeLoader
 from medimeta.errors import UsageError, problems_error, unknown_name
 from medimeta.learning.config import Count, Seed
@@ -143,7 +145,7 @@ def read_fields(path: str | Path) -> dict[str, Any]:
     UsageError
         The file does not read.
     """
-    path = Path(path)
+    path = as_path(path, "grid")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -203,6 +205,8 @@ def grid_from(values: Mapping[str, Any], place: str = "the grid") -> Grid:
       - dataset: there is no such field. Did you mean 'datasets'?
       - seeds: must be a whole number, got 'one'
     """
+    if not isinstance(values, Mapping):
+        raise UsageError(f"{place} must be a Grid, its fields by name, or the path of a file, got {shown(values)}.")
     known = [each.name for each in fields(Grid)]
     problems, read = [], {}
     for name, value in values.items():

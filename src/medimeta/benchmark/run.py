@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from medimeta._files import as_path
 from medimeta._numbers import PARALLEL, Bounds, whole_number
 from medimeta.benchmark.cell import Cell
 from medimeta.benchmark.cell_job import CellJob
@@ -177,7 +178,7 @@ def run_benchmark(
     every = {**methods(), **(known or {})}
     plan = plan_grid(grid, default_root(root), every)
     plan.raise_for_missing()
-    outcomes = run_cells(plan, Path(out), Running(**running), known=every, watcher=watcher)
+    outcomes = run_cells(plan, as_path(out, "out"), Running(**running), known=every, watcher=watcher)
     return sorted(outcomes, key=lambda outcome: outcome.place)
 
 

@@ -14,6 +14,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from medimeta._files import as_path
 from medimeta._numbers import shown
 from medimeta._optional import require
 from medimeta.errors import ModelError, ModelNotFoundError, UnknownNameError, UsageError, problems_error
@@ -68,7 +69,7 @@ def save_model(folder: str | os.PathLike[str], model: nn.Module, card: ModelCard
     ModelError
         The folder cannot be written.
     """
-    place = Path(folder)
+    place = as_path(folder, "folder")
     if place.exists() and not _replaceable(place):
         raise UsageError(f"{place}: is there already, and is no saved model. Choose another folder.")
     temporary = place.with_name(f".{place.name}.{os.getpid()}")
@@ -126,7 +127,7 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     >>> model.predict(images).shape == labels.shape
     True
     """
-    folder = Path(path)
+    folder = as_path(path, "the folder of a saved model")
     where = _device(device)
     card = _read_card(folder)
     state = _read_weights(folder, card)

@@ -97,6 +97,8 @@ class Episodes(EpisodeSequence):
         min_samples: int | None = None,
         disjoint_subjects: bool = True,
     ) -> None:
+        if not hasattr(dataset, "task"):
+            raise UsageError(f"episodes are drawn from a dataset of medimeta.load, got {shown(dataset)}.")
         if dataset.task is None:
             raise UsageError("episodes are of one task: load the dataset with one, as 'dataset/task'.")
         self.dataset = dataset

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from medimeta._numbers import COUNT, whole_number
+from medimeta._numbers import COUNT, shown, whole_number
 from medimeta.catalogue.schema import TaskCard, normalised
 from medimeta.errors import UsageError, problems_error, unknown_name
 from medimeta.loading.dataset import TaskDataset
@@ -109,8 +109,8 @@ class MixedBatches(BatchStream[MixedBatch]):
         world_size: int | None = None,
         even: bool = False,
     ) -> None:
-        if isinstance(datasets, TaskDataset) or not len(datasets):
-            raise UsageError("mixed batches need a sequence of at least one dataset.")
+        if not isinstance(datasets, Sequence) or not datasets:
+            raise UsageError(f"mixed batches need a sequence of at least one dataset, got {shown(datasets)}.")
         options = Options(
             batch_size=batch_size,
             seed=seed,

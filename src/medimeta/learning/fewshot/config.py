@@ -86,7 +86,7 @@ class FewShotConfig:
     inner_batch_norm: BatchNorm = "support"
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
+        if not isinstance(self.method, str) or self.method not in METHODS:
             raise unknown_name("few-shot method", str(self.method), METHODS)
         check(self, "the few-shot settings are not usable:")
 

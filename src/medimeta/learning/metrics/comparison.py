@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from medimeta.catalogue.catalogue import default_catalogue
+from medimeta.catalogue.catalogue import task_card
 from medimeta.catalogue.schema import TaskCard
 from medimeta.learning.metrics.arithmetic import Floats
 from medimeta.learning.metrics.bootstrap import Groups, Interval, interval, p_value
@@ -109,7 +109,7 @@ def compare(
     >>> found.differences["auroc"].value, found.differences["auroc"].p_value < 0.05
     (0.25, True)
     """
-    card = default_catalogue().task(task) if isinstance(task, str) else task
+    card = task_card(task)
     options = Options(absent, resamples, confidence, seed, one_vs_rest)
     models = {"first_scores": first_scores, "second_scores": second_scores}
     checked = check(card, labels, models, groups, options)

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from medimeta.catalogue.catalogue import default_catalogue
+from medimeta.catalogue.catalogue import task_card
 from medimeta.catalogue.schema import TaskCard, TaskTarget
 from medimeta.learning.metrics.arithmetic import Floats, macro
 from medimeta.learning.metrics.bootstrap import Groups, Units, interval
@@ -79,7 +79,7 @@ def evaluate(
     >>> result.auroc, result.accuracy, result.per_class["malignant finding"].recall
     (0.75, 0.5, 0.5)
     """
-    card = default_catalogue().task(task) if isinstance(task, str) else task
+    card = task_card(task)
     options = Options(absent, resamples, confidence, seed, one_vs_rest)
     checked = check(card, labels, {"scores": scores}, groups, options)
     [result] = scored(card, checked, options)[0]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from medimeta._files import write_whole
+from medimeta._files import as_path, write_whole
 from medimeta.catalogue.catalogue import check_split
 from medimeta.catalogue.schema import TaskCard, normalised
 from medimeta.errors import PredictionsError, PredictionsNotFoundError, UsageError, problems_error
@@ -134,7 +134,7 @@ def _task(file: Path, named: str | None, root: str | os.PathLike[str] | None) ->
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:
-    file = Path(path)
+    file = as_path(path, "path")
     if file.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{file}: predictions are kept in files named {' or '.join('*' + name for name in SUFFIXES)}.")
     return file
