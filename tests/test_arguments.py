@@ -17,6 +17,7 @@ NAMES = {
     "pretraining_tasks": lambda wrong, root: mm.pretraining_tasks(wrong, root),
     "few_shot": lambda wrong, root: mm.few_shot(wrong, root=root),
     "build": lambda wrong, root: mm.build(wrong, root, root / "out"),
+    "download": lambda wrong, root: mm.download(wrong, root / "out"),
     "plan_build": lambda wrong, root: mm.plan_build(wrong, root, root / "out"),
     "Episodes": lambda wrong, _: mm.Episodes(wrong),
     "loader": lambda wrong, _: mm.loader(wrong),
@@ -30,6 +31,8 @@ PATHS = {
     "load_model": lambda wrong, _: mm.load_model(wrong),
     "load_episodes": lambda wrong, root: mm.load_episodes(wrong, mm.load("bus/malignancy", root)),
     "build": lambda wrong, root: mm.build("bus", wrong, root / "out"),
+    "download": lambda wrong, root: mm.download("bus", root / "out", from_dir=wrong),
+    "download from a mirror": lambda wrong, root: mm.download("bus", root / "out", mirror=wrong),
     "run_benchmark": lambda wrong, root: mm.run_benchmark({"datasets": "bus"}, root, wrong),
 }
 

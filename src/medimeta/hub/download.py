@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from medimeta._files import as_path
+from medimeta._interrupts import BY_CTRL_C
 from medimeta.catalogue.catalogue import default_catalogue
 from medimeta.catalogue.release import RELEASE
-from medimeta.catalogue.schema import DatasetCard
+from medimeta.catalogue.schema import DatasetCard, as_name
 from medimeta.errors import (
     DownloadError,
     MedimetaError,
@@ -211,7 +214,7 @@ def _told(report: DownloadReport) -> list[str]:
 def _cards(datasets: str | Sequence[str], tasks: str | Sequence[str]) -> list[DatasetCard]:
     """Return the cards of all datasets that are named, each once."""
     catalogue = default_catalogue()
-    names, of_tasks = ([each] if isinstance(each, str) else list(each) for each in (datasets, tasks))
+    names, of_tasks = _names(datasets, "dataset"), _names(tasks, "task")
     found = [catalogue.task(name).dataset if "/" in name else catalogue.dataset(name).id for name in names]
     for name in of_tasks:
         if "/" not in name:
@@ -224,10 +227,15 @@ def _cards(datasets: str | Sequence[str], tasks: str | Sequence[str]) -> list[Da
     return [catalogue.dataset(name) for name in dict.fromkeys(found)]
 
 
+def _names(named: Any, what: str) -> list[str]:
+    listed = [named] if isinstance(named, str) or not isinstance(named, Iterable) else list(named)
+    return [as_name(name, what) for name in listed]
+
+
 def _check(jobs: int, timeout: float, mirror: _PATH | None, from_dir: _PATH | None) -> None:
     if isinstance(jobs, bool) or not isinstance(jobs, int) or not 1 <= jobs <= MOST_JOBS:
         raise UsageError(f"--jobs (jobs): expected a number from 1 to {MOST_JOBS}, got {jobs!r}.")
-    if not 0 < timeout <= 3600:
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= 3600:
         raise UsageError(f"--timeout (timeout): expected seconds, more than 0 and up to 3600, got {timeout!r}.")
     if mirror is not None and from_dir is not None:
         raise UsageError("--mirror fetches archives, --from-dir takes those that are here: pass one of them.")
@@ -260,9 +268,9 @@ def _make_root(root: Path) -> None:
 def _listing(
     client: Client, mirror: _PATH | None, listing: _PATH | None, from_dir: _PATH | None, progress: Progress | None
 ) -> Listing:
-    file = None if listing is None else Path(listing)
+    file = None if listing is None else as_path(listing, "listing")
     if from_dir is not None:
-        return hand_fetched(Path(from_dir), file)
+        return hand_fetched(as_path(from_dir, "from_dir"), file)
     return find_listing(client, mirror_of(mirror), file, Teller("listing", progress))
 
 
@@ -353,7 +361,7 @@ def _on_threads(
         with suppress(queue.Empty):
             for _ in range(count):
                 ended.get(timeout=LAST_SECONDS)
-        raise KeyboardInterrupt("stopped by Ctrl-C. What was fetched is kept; the same command goes on.") from None
+        raise KeyboardInterrupt(f"{BY_CTRL_C}. What was fetched is kept; the same command goes on.") from None
     if broken:
         raise broken[0]
     return results

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit
 
+from medimeta._files import as_path
 from medimeta.catalogue.release import RELEASE
 from medimeta.errors import ListingError, NotPublishedError, UnreachableError, UsageError
 from medimeta.hub.listing import MAX_LISTING_BYTES, Listing, parse_listing
@@ -38,7 +39,7 @@ def mirror_of(mirror: str | os.PathLike[str] | None) -> str | None:
     named = mirror if mirror is not None else os.environ.get("MEDIMETA_MIRROR") or None
     if named is None:
         return None
-    text = os.fspath(named)
+    text = named if isinstance(named, str) and "\0" not in named else str(as_path(named, "mirror"))
     scheme = urlsplit(text).scheme.lower()
     if scheme in ("http", "https"):
         if not urlsplit(text).hostname:
