@@ -124,7 +124,9 @@ def test_a_damaged_dataset_is_told_and_replaced_on_request(fetch, root):
 def test_a_dataset_is_downloaded_when_it_is_loaded(mirror, root, monkeypatch, capsys):
     monkeypatch.setenv("MEDIMETA_MIRROR", mirror.url())
     assert len(mm.load("bus/malignancy", root, split="train", download=True)) > 0
-    assert "bus: fetching" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "bus: fetching" in said
+    assert "cite: Al-Dhabyani et al." in said
     asked = len(mirror.requests)
     mm.load_arrays("bus", root, split="test", download=True)
     assert len(mirror.requests) == asked

@@ -63,7 +63,7 @@ class DownloadDisplay:
         """Show a step."""
         with self._lock:
             if step.note:
-                self._say(f"{step.dataset}: {step.note}")
+                self.say(f"{step.dataset}: {step.note}")
             elif self._screen.is_terminal:
                 self._draw(step)
             else:
@@ -89,7 +89,9 @@ class DownloadDisplay:
             return
         self._said[step.dataset] = now
         far = f" {room(step.done)} of {room(step.total)}" if step.total and step.phase != "done" else ""
-        self._say(f"{step.dataset}: {step.phase}{far}")
+        self.say(f"{step.dataset}: {step.phase}{far}")
 
-    def _say(self, text: str) -> None:
-        self._screen.print(text, soft_wrap=True)
+    def say(self, text: str) -> None:
+        """Show text above the bars; nothing where it is empty."""
+        if text:
+            self._screen.print(text, soft_wrap=True)

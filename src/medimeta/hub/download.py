@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from medimeta.hub.attribution import attribution
 from medimeta.hub.client import Client
 from medimeta.hub.contents import expected_bytes
 from medimeta.hub.dataset import Order, bytes_to_come, download_one
+from medimeta.hub.display import DownloadDisplay
 from medimeta.hub.listing import Listing
 from medimeta.hub.matching import match_file
 from medimeta.hub.places import find_listing, hand_fetched, mirror_of
@@ -36,6 +38,7 @@ from medimeta.store.verify import verify_folder
 
 JOBS = 3  # polite to a server that others use as well
 MOST_JOBS = 8
+LAST_SECONDS = 2.0  # that threads get to end when Ctrl-C was pressed
 _MOST_PACKED = 30  # images of the release are not packed more tightly than this
 _PATH = str | os.PathLike[str]
 
@@ -84,7 +87,7 @@ def download(
     keep_archive: bool = False,
     overwrite: bool = False,
     timeout: float = 30.0,
-    progress: Progress | None = None,
+    progress: Progress | bool = True,
 ) -> tuple[DownloadReport, ...]:
     """Download datasets of release 1.0, verify them, and put them below the root, where they load as built ones do.
 
@@ -114,8 +117,9 @@ def download(
         Fetch again what is there, and replace it once the new one is verified.
     timeout : float
         Seconds without an answer, or without a byte, after which a connection counts as broken.
-    progress : callable, optional
-        Takes each `medimeta.hub.telling.Step`.
+    progress : bool or callable
+        Show bars, and the terms at the end, on standard error; or show nothing; or what takes each
+        `medimeta.hub.telling.Step`.
 
     Returns
     -------
@@ -137,19 +141,22 @@ def download(
     >>> report.fetched, report.attribution.commercial
     (False, True)
     """
-    outcome = run_downloads(
-        datasets,
-        root,
-        tasks=tasks,
-        mirror=mirror,
-        listing=listing,
-        from_dir=from_dir,
-        jobs=jobs,
-        keep_archive=keep_archive,
-        overwrite=overwrite,
-        timeout=timeout,
-        progress=progress,
-    )
+    with DownloadDisplay() if progress is True else nullcontext(progress or None) as shown:
+        outcome = run_downloads(
+            datasets,
+            root,
+            tasks=tasks,
+            mirror=mirror,
+            listing=listing,
+            from_dir=from_dir,
+            jobs=jobs,
+            keep_archive=keep_archive,
+            overwrite=overwrite,
+            timeout=timeout,
+            progress=shown,
+        )
+        if isinstance(shown, DownloadDisplay):
+            shown.say("\n".join([*outcome.remarks, *(text for report in outcome.done for text in _told(report))]))
     outcome.raise_for_failed()
     return outcome.done
 
@@ -195,6 +202,10 @@ def run_downloads(
         tuple((name, failed[name]) for name in names if name in failed),
         remarks,
     )
+
+
+def _told(report: DownloadReport) -> list[str]:
+    return [report.text(), report.attribution.text()] if report.fetched else []
 
 
 def _cards(datasets: str | Sequence[str], tasks: str | Sequence[str]) -> list[DatasetCard]:
@@ -303,40 +314,45 @@ def _on_threads(
     """Work through the orders on a few threads; Ctrl-C stops them, and is raised once they have."""
     stop = threading.Event()
     waiting: queue.SimpleQueue[Order] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[None] = (
+        queue.SimpleQueue()
+    )  # not join: Python 3.11 takes a thread for ended if Ctrl-C comes then
     results: dict[str, DownloadReport | MedimetaError] = {}
     broken: list[BaseException] = []
     for order in orders:
         waiting.put(order)
 
     def work() -> None:
-        while not stop.is_set():
-            try:
+        try:
+            while not stop.is_set():
                 order = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                results[order.card.id] = download_one(order, client, Teller(order.card.id, progress, stop))
-            except MedimetaError as error:
-                results[order.card.id] = error
-            except Stopped:
-                return
-            except BaseException as error:  # noqa: BLE001 - a mistake of ours is raised where the caller sees it
-                broken.append(error)
-                stop.set()
+                try:
+                    results[order.card.id] = download_one(order, client, Teller(order.card.id, progress, stop))
+                except MedimetaError as error:
+                    results[order.card.id] = error
+        except (queue.Empty, Stopped):
+            pass
+        except BaseException as error:  # noqa: BLE001 - a mistake of ours is raised where the caller sees it
+            broken.append(error)
+            stop.set()
+        finally:
+            ended.put(None)
 
+    count = min(jobs, len(orders))
     # Daemons, as one that waits for a connection cannot be woken: what came is whole whenever they end.
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(orders)))]
-    for thread in threads:
-        thread.start()
+    for _ in range(count):
+        threading.Thread(target=work, daemon=True).start()
     try:
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(0.1)  # a join without end would not let Ctrl-C through on every system
+        while count:
+            with suppress(queue.Empty):
+                ended.get(timeout=0.1)  # a wait without end would not let Ctrl-C through on every system
+                count -= 1
     except KeyboardInterrupt:
         stop.set()
         client.close()  # wakes those that wait for bytes
-        for thread in threads:
-            thread.join(2.0)
+        with suppress(queue.Empty):
+            for _ in range(count):
+                ended.get(timeout=LAST_SECONDS)
         raise KeyboardInterrupt("stopped by Ctrl-C. What was fetched is kept; the same command goes on.") from None
     if broken:
         raise broken[0]

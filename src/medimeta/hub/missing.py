@@ -34,8 +34,4 @@ def fetch_missing(name: str, root: str | os.PathLike[str] | None = None) -> None
     try:
         find_dataset(name.partition("/")[0], layout.default_root(root))
     except DatasetNotFoundError:
-        from medimeta.hub.display import DownloadDisplay
-
-        downloads = require("medimeta.hub.download")
-        with DownloadDisplay() as display:
-            downloads.download(name, root, progress=display)
+        require("medimeta.hub.download").download(name, root)
