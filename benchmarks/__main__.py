@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import building, cases, data
+from benchmarks.download import download_cases
 from benchmarks.environment import gpu_name, released_python, versions
 from benchmarks.few_shot import few_shot_cases
 from benchmarks.loading import loading_cases
@@ -89,6 +90,7 @@ def _other_cases(root: Path, released: Path, *, quick: bool) -> tuple[cases.Case
         *training_cases(root, released, effort),
         *few_shot_cases(root, released, effort),
         *starting_cases(released),
+        *download_cases(effort, quick=quick),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from medimeta.errors import UnreachableError
 
-BLOCK = 1 << 18  # bytes read at once, at most
+BLOCK = 1 << 20  # bytes read at once, at most
 LOGIN = re.compile(r"//[^/?#]*@")
 
 

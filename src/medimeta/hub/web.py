@@ -62,7 +62,8 @@ class _Body:
     def __init__(self, reply: Reply, start: int, total: int | None) -> None:
         self.start, self.total = start, total
         self.version = reply.headers.get("ETag") or reply.headers.get("Last-Modified", "")
-        self.kind = reply.headers.get("Content-Type", "")
+        said = (reply.headers.get(name) for name in ("Content-Type", "Content-Encoding"))
+        self.kind = ", ".join(each for each in said if each)
         self.read = reply.read
 
 
