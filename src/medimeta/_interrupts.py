@@ -1,8 +1,9 @@
-"""Ctrl-C, held back where it would do harm, and let through where much is to be done.
+"""Ctrl-C and SIGTERM, held back where they would do harm, and let through where much is to be done.
 
 Python raises KeyboardInterrupt between any two steps of the main thread: also between two renames that belong together,
 or when a lock was just taken, for which other threads then wait without end. So a build holds Ctrl-C back, but for the
-long stretches in which it does no harm, and asks for it between them.
+long stretches in which it does no harm, and asks for it between them. SIGTERM, by which systems end what runs on them,
+does in a command what Ctrl-C does, and is told as what it was.
 """
 
 from __future__ import annotations
@@ -13,7 +14,46 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-STOPPED = "stopped by Ctrl-C. What is finished is kept; the same command goes on with it."
+BY_CTRL_C, BY_SIGTERM = "stopped by Ctrl-C", "ended by SIGTERM"
+STOPPED = f"{BY_CTRL_C}. What is finished is kept; the same command goes on with it."
+
+_last: signal.Signals = signal.SIGINT
+
+
+def take_sigterm() -> None:
+    """Let SIGTERM do from now on what Ctrl-C does, at the same moments; also where a shell lets Ctrl-C be ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _on_ignored)
+    signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    global _last
+    _last = signal.SIGTERM
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):  # else it is ended already, and is not to be disturbed
+        handler(number, frame)
+
+
+def _on_ignored(number: int, _: FrameType | None) -> None:
+    if number == signal.SIGTERM:
+        raise KeyboardInterrupt
+
+
+def exit_code() -> int:
+    """Return what a command that was stopped leaves with: 130 by Ctrl-C, 143 by SIGTERM, as shells count signals."""
+    return 128 + _last
+
+
+def as_it_came(message: str) -> str:
+    """Return a message that tells of Ctrl-C as one that tells of what has come.
+
+    Examples
+    --------
+    >>> as_it_came(STOPPED)
+    'stopped by Ctrl-C. What is finished is kept; the same command goes on with it.'
+    """
+    return message if _last is signal.SIGINT else message.replace(BY_CTRL_C, BY_SIGTERM, 1)
 
 
 class held_back:  # noqa: N801 - used as functions are; a class, so that no interrupt comes between the generator's steps

@@ -9,7 +9,7 @@ from tests.benchmark.odd import DEADLY, ENDLESS, FAULTY, FINE, REFUSED, Notes, p
 from medimeta._processors import usable_processors
 from medimeta.benchmark.run import Running, run_cells
 from medimeta.benchmark.workers import gpu_shares
-from medimeta.errors import RootNotWritableError, UsageError
+from medimeta.errors import RootNotWritableError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -88,9 +88,3 @@ def test_gpus_are_given_out_in_turn(monkeypatch):
     assert gpu_shares(2, 2) == ["0,1", "2,0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7,9")
     assert gpu_shares(2, 1) == ["5", "7"]
-
-
-@pytest.mark.parametrize("options", [{"jobs": 0}, {"retries": -1}])
-def test_numbers_that_cannot_be_are_told(options):
-    with pytest.raises(UsageError, match="must be at least 1"):
-        Running(**options)

@@ -21,10 +21,10 @@ BACKBONE = "test_resnet.r160_in1k"
         ({"tasks": []}, UsageError, "datasets and tasks are empty"),
         ({"backbones": []}, UsageError, "backbones is empty"),
         ({"seeds": []}, UsageError, "seeds is empty"),
-        ({"seeds": [-1]}, UsageError, "seeds must not be negative"),
-        ({"shots": [0]}, UsageError, "shots must be at least 1"),
-        ({"training": {"max_epochs": 0}}, UsageError, "max_epochs must be at least 1"),
-        ({"training": {"batch_size": 0}}, UsageError, "batch_size must be at least 1"),
+        ({"seeds": [-1]}, UsageError, "seeds: must be from 0 to"),
+        ({"shots": [0]}, UsageError, "shots: must be from 1 to 1,000,000"),
+        ({"training": {"max_epochs": 0}}, UsageError, "max_epochs must be from 1 to 1,000,000"),
+        ({"training": {"batch_size": 0}}, UsageError, "batch_size must be from 1 to 1,000,000"),
         ({"training": {"max_epoch": 2}}, UsageError, "Did you mean 'max_epochs'"),
         ({"training": {"seed": 2}}, UsageError, "write it there, as seeds"),
     ],
@@ -72,8 +72,8 @@ def test_a_file_is_read_with_all_of_its_problems(tmp_path):
     assert str(caught.value).splitlines() == [
         f"{path}: 4 problems:",
         "  - dataset: there is no such field. Did you mean 'datasets'?",
-        "  - seeds: expected whole numbers, got 'one', True",
-        "  - backbones: expected text, got 3",
+        "  - seeds: must be a whole number, got 'one', and a whole number, got True",
+        "  - backbones: must be text, got 3",
         "  - training: expected settings by name, got 5",
     ]
 

@@ -82,7 +82,7 @@ def test_a_pretraining_that_fails_fails_its_cells_alone(small_root, tmp_path, tr
     ("section", "told"),
     [
         ({"epochs": 3}, "Did you mean 'max_epochs'"),
-        ({"max_epochs": 0}, "max_epochs must be at least 1, got 0"),
+        ({"max_epochs": 0}, "max_epochs must be from 1 to 1,000,000, got 0"),
         ({"weights": "maml"}, "it cannot start from itself"),
         ({"datasets": ["bus"]}, "nothing is left to pre-train on"),
         ({"method": "maml"}, "write it there, as weights"),

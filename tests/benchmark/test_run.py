@@ -14,7 +14,7 @@ from medimeta.benchmark.grid import grid_from
 from medimeta.benchmark.ledger import finished
 from medimeta.benchmark.plan import Plan, plan_grid
 from medimeta.benchmark.record import read_record
-from medimeta.benchmark.run import run_cells
+from medimeta.benchmark.run import Running, run_cells
 from medimeta.errors import MedimetaError, WeightsError
 from medimeta.learning.predictions import read_predictions
 from medimeta.store.layout import split_text
@@ -197,6 +197,9 @@ def test_other_data_are_another_run(own_root, out, trained, part):
         lambda path: path.unlink(),
         lambda path: path.with_suffix(".npz").unlink(),
         lambda path: path.with_suffix(".npz").write_bytes(b"junk"),
+        lambda path: shutil.rmtree(path.with_suffix(".model")),
+        lambda path: (path.with_suffix(".model") / "model.json").write_text("{"),
+        lambda path: (path.with_suffix(".model") / "model.safetensors").write_bytes(b"cut"),
     ],
     ids=[
         "empty",
@@ -208,6 +211,9 @@ def test_other_data_are_another_run(own_root, out, trained, part):
         "gone",
         "no predictions",
         "other predictions",
+        "no model",
+        "no card of the model",
+        "a cut model",
     ],
 )
 def test_a_record_that_is_not_whole_is_run_again(small_root, out, trained, damage):
@@ -216,6 +222,14 @@ def test_a_record_that_is_not_whole_is_run_again(small_root, out, trained, damag
     assert [outcome.kept for outcome in run(cells, out)] == [True, False]
     assert trained == ["bus/malignancy"]
     assert all(finished(cell, out) for cell in cells)
+
+
+def test_a_model_that_nobody_wants_may_be_gone(small_root, out, trained):
+    """Deleting models is how people make room: figures and predictions are whole without them."""
+    cells = plan(small_root)
+    shutil.rmtree(out / f"{cells[1].name}.model")
+    assert [outcome.kept for outcome in run(cells, out, Running(models=False))] == [True, True]
+    assert trained == []
 
 
 def test_a_run_that_was_chosen_by_loss_is_kept_too(own_root, tmp_path):

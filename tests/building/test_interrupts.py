@@ -117,6 +117,31 @@ def test_where_nothing_is_held_back_nothing_is_changed():
     assert signal.signal(signal.SIGINT, before) is signal.SIG_IGN
 
 
+@pytest.mark.parametrize("before", [signal.default_int_handler, signal.SIG_IGN], ids=["foreground", "background"])
+def test_sigterm_waits_as_ctrl_c_does_and_is_told_as_what_it_was(monkeypatch, before):
+    monkeypatch.setattr(_interrupts, "_last", signal.SIGINT)
+    term, interrupt = signal.getsignal(signal.SIGTERM), signal.signal(signal.SIGINT, before)
+    steps = []
+    try:
+        _interrupts.take_sigterm()
+        with pytest.raises(KeyboardInterrupt), held_back():
+            signal.raise_signal(signal.SIGTERM)
+            steps.append("held back")
+        with pytest.raises(KeyboardInterrupt), held_back(), let_through():
+            signal.raise_signal(signal.SIGTERM)
+            steps.append("never")
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        if before is signal.SIG_IGN:
+            press()  # is ignored still
+    finally:
+        signal.signal(signal.SIGTERM, term)
+        signal.signal(signal.SIGINT, interrupt)
+    assert steps == ["held back"]
+    assert _interrupts.exit_code() == 143
+    assert _interrupts.as_it_came(STOPPED).startswith("ended by SIGTERM. What is finished is kept")
+
+
 # Known moments
 
 

@@ -20,6 +20,8 @@ def written(built_root, tmp_path):
         test = mm.load(name, root=built_root, split="test")
         rng = np.random.default_rng(seed)
         scores = rng.random(len(test) if test.task.outputs == 1 else (len(test), test.task.outputs))
+        if test.task.target is mm.TaskTarget.MULTICLASS:
+            scores /= scores.sum(axis=1, keepdims=True)
         subjects = test.stored.subjects()
         fields = {
             "data": test.stored.fingerprint(),
@@ -132,6 +134,22 @@ def test_two_models_are_compared(command, written):
     assert "the labels differ, first in row" in done.err
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".csv"])
+def test_scores_that_do_not_sum_to_1_are_told_with_their_line(command, written, suffix):
+    _, made = written(MULTICLASS)
+    sigmoids = np.full_like(made.scores, 0.9)
+    path, _ = written(MULTICLASS, suffix, scores=sigmoids)
+    arguments = ("evaluate", path, "--task", MULTICLASS, "--resamples", 0)
+    done = command(*arguments)
+    assert (done.code, done.out) == (1, "")
+    first = "line 2" if suffix == ".csv" else "row 0"
+    assert f"{path}: cannot be used." in done.err
+    assert f"do not sum to 1 over the classes, the first are those of {first}: expected 1" in done.err
+    assert "--one-vs-rest" in done.err
+    assert command(*arguments, "--one-vs-rest").code == 0
+    assert command(*arguments, "--one-vs-rest", "--compare", path).code == 0
+
+
 def test_predictions_that_do_not_fit_the_store_are_refused(command, written, built_root):
     path, made = written(MULTICLASS)
     path, _ = written(MULTICLASS, samples=made.samples[::-1].copy(), labels=None)
@@ -148,7 +166,7 @@ def test_predictions_that_do_not_fit_the_store_are_refused(command, written, bui
         (["--split", "tset"], 2, "unknown split 'tset'"),
         (["--task", "bus/malignancy"], 1, "holds predictions of 'bus/case category', not of 'bus/malignancy'"),
         (["--absent", "omit"], 2, "absent must be 'skip' or 'zero', got 'omit'"),
-        (["--confidence", "95"], 2, "confidence within 0..1"),
+        (["--confidence", "95"], 2, "confidence must be a number between 0 and 1"),
         (["--by-subject"], 2, "its source tells no patients, so only images can be drawn: pass --by-image"),
         (["--compare", "nowhere.npz"], 1, "nowhere.npz: there is no such file"),
     ],

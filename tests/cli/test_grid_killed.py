@@ -46,7 +46,11 @@ def test_a_killed_benchmark_goes_on_to_the_same_table(small_root, tmp_path, caps
     assert not list((tmp_path / "broken").glob("*/*.partial"))
 
 
-def test_ctrl_c_ends_all_cells_at_once(small_root, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [(signal.SIGINT, 130, "stopped by Ctrl-C"), (signal.SIGTERM, 143, "ended by SIGTERM")],
+)
+def test_a_signal_ends_all_cells_at_once(small_root, tmp_path, number, code, words):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "medimeta", "benchmark", "--tasks", "bus,pbc", "--root", str(small_root)]
     command += [
@@ -62,9 +66,9 @@ def test_ctrl_c_ends_all_cells_at_once(small_root, tmp_path):
     ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         process.stderr.readline()  # comes when the first epoch of a cell is done
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         told = process.communicate(timeout=60)[1]  # ends when the cells' processes have ended, too
-    assert process.returncode == 130
-    assert "stopped by Ctrl-C" in told
+    assert process.returncode == code
+    assert words in told
     assert "Traceback" not in told
     assert not list(out.glob("*/*.json"))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,22 @@ from medimeta.cli.boundary import run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+STOPS = [(signal.SIGINT, 130, "stopped by Ctrl-C"), (signal.SIGTERM, 143, "ended by SIGTERM")]
 TINY = ["--backbone", "test_resnet.r160_in1k", "--no-pretrained", "--max-epochs", "1"]
+
+
+def test_a_model_that_is_gone_is_told_and_made_again(small_root, tmp_path, command):
+    arguments = ["benchmark", "--datasets", "bus", "--root", small_root, "--out", tmp_path, *TINY]
+    assert command(*arguments).code == 0
+    [model] = tmp_path.rglob("*.model")
+    shutil.rmtree(model)
+    listed = command(*arguments, "--dry-run").out
+    assert f"{model.name}: is missing. The same benchmark command makes it again" in listed
+    assert "1 finished" in command(*arguments, "--dry-run", "--no-models").out
+    assert "run again" not in command(*arguments, "--no-models").err
+    done = command(*arguments)
+    assert (done.code, model.is_dir()) == (0, True)
+    assert f"run again: bus/case category, test_resnet.r160_in1k, scratch, seed 0: {model.name}: is missing" in done.err
 
 
 def test_a_benchmark_prints_the_table_and_keeps_what_is_finished(small_root, tmp_path, capsys):
@@ -45,7 +61,7 @@ def test_train_reports_as_json(small_root, tmp_path, capsys):
         (["train", "oct"], 1, "medimeta build oct --source"),
         (["train", "bus", "--backbone", "resnet81"], 2, "Did you mean 'resnet18'"),
         (["train", "bus", "--seeds", "one"], 2, "expected whole numbers"),
-        (["train", "bus", "--devices", "none", *TINY], 2, "expected a number of at least 1, or auto"),
+        (["train", "bus", "--devices", "none", *TINY], 2, "expected a whole number from 1 to 1,024, or auto"),
         (["train", "bus", "--weights", "nowhere.pt"], 1, "there is no such file"),
         (["benchmark", "--datasets", "bis"], 2, "Did you mean 'bus'"),
         (["benchmark", "--tasks", "bus/malignancy,pbc/cell"], 2, "unknown task of pbc"),
@@ -133,8 +149,9 @@ def test_an_output_folder_that_cannot_be_is_told_before_anything_is_trained(smal
     assert "Pass another folder as --out" in capsys.readouterr().err
 
 
-def test_ctrl_c_in_training_is_no_success(small_root, tmp_path):
-    """Lightning turns Ctrl-C into an exit of its own."""
+@pytest.mark.parametrize(("number", "code", "words"), STOPS)
+def test_a_training_that_is_stopped_is_no_success(small_root, tmp_path, number, code, words):
+    """Lightning turns Ctrl-C into an exit of its own, and SIGTERM, too."""
     command = [
         sys.executable,
         "-m",
@@ -149,10 +166,10 @@ def test_ctrl_c_in_training_is_no_success(small_root, tmp_path):
     command += [*TINY[:3], "--max-epochs", "100000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         first = process.stderr.readline()  # comes when the first epoch is done
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, told = process.communicate(timeout=60)
     assert "epoch 1" in first
-    assert process.returncode == 130
-    assert "stopped by Ctrl-C" in told
+    assert process.returncode == code
+    assert words in told
     assert "Traceback" not in told
     assert not list((tmp_path / "out").rglob("*.json"))

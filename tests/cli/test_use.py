@@ -57,7 +57,7 @@ def test_help_of_every_verb_has_an_example(command, verb):
         (["build", "bus", "--source", ".", "--workers", "2000"], "error: workers must be 1 to 1024, got 2000."),
         (["build", "bsu", "--source", "."], "error: unknown dataset 'bsu'. Did you mean 'bus'"),
         (["train"], "Missing argument 'TASK'"),
-        (["train", "bus", "--max-epochs", "0"], "max_epochs must be at least 1, got 0"),
+        (["train", "bus", "--max-epochs", "0"], "max_epochs must be from 1 to 1,000,000, got 0"),
         (["benchmark", "bus"], "error: bus: there is no such file of a grid. Datasets are named by --datasets bus."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -150,3 +150,19 @@ def test_ctrl_c_says_that_nothing_is_lost(command, monkeypatch):
     done = command("list")
     assert done.code == 130
     assert "stopped by Ctrl-C" in done.err
+
+
+def test_numbers_out_of_bounds_are_told_with_their_bounds(command, tmp_path):
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(f"datasets: bus\nseeds: [0, {10**23}]\nshots: .nan\n")
+    done = command("benchmark", grid, "--root", tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert f"seeds: must be from 0 to 9,223,372,036,854,775,807, got {10**23}" in done.err
+    assert "shots: must be a whole number, got nan" in done.err
+    for flags in (["--seeds", 10**23], ["--jobs", 10**23], ["--devices", 10**23], ["--retries", 10**23]):
+        done = command("benchmark", "--datasets", "bus", "--root", tmp_path, *flags)
+        assert (done.code, done.out) == (2, "")
+        assert flags[0].strip("-") in done.err
+    done = command("benchmark", "--set", f"training.patience={'9' * 5000}", "--root", tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "--set" in done.err

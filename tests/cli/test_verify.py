@@ -113,7 +113,7 @@ def test_devices_are_counted_or_left_to_the_machine(value, count):
 
 @pytest.mark.parametrize("value", ["0", "-1", "all", "", "1.5", "²"])
 def test_numbers_of_devices_that_make_no_sense_are_wrong_use(value):
-    with pytest.raises(typer.BadParameter, match="expected a number of at least 1, or auto"):
+    with pytest.raises(typer.BadParameter, match="expected a whole number from 1 to 1,024, or auto"):
         device_count(value)
 
 

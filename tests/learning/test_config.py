@@ -55,11 +55,11 @@ def test_all_problems_are_told_at_once():
     with pytest.raises(UsageError) as caught:
         TrainConfig(batch_size=0, max_epochs=-1, patience=0, learning_rate=float("nan"), seed=-1)
     assert str(caught.value).splitlines()[1:] == [
-        "  - learning_rate must be above 0, got nan",
-        "  - batch_size must be at least 1, got 0",
-        "  - max_epochs must be at least 1, got -1",
-        "  - patience must be at least 1, got 0",
-        "  - seed must be at least 0, got -1",
+        "  - learning_rate must be above 0 and at most 1,000,000,000, got nan",
+        "  - batch_size must be from 1 to 1,000,000, got 0",
+        "  - max_epochs must be from 1 to 1,000,000, got -1",
+        "  - patience must be from 1 to 1,000,000, got 0",
+        "  - seed must be from 0 to 9,223,372,036,854,775,807, got -1",
     ]
 
 

@@ -76,6 +76,23 @@ def change_weights(folder, change):
     change_card(folder, weights={"name": WEIGHTS, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()})
 
 
+def without_metadata(folder):
+    """Make the weights as a version wrote them that did not keep what the card says."""
+    change_weights(folder, lambda state: None)
+
+
+def swapped_labels(folder):
+    """The tasks of a card, with the names of two labels changed for each other."""
+    [task] = json.loads((folder / CARD).read_text())["tasks"]
+    first, second, *others = task["labels"].items()
+    return [{**task, "labels": dict([(first[0], second[1]), (second[0], first[1]), *others])}]
+
+
+def test_a_model_of_a_version_that_kept_less_loads(copy):
+    without_metadata(copy)
+    assert mm.load_model(copy).size == 32
+
+
 def test_scores_are_the_same_to_the_last_bit(bus, small_root):
     model, folder = bus
     images, labels = mm.load_arrays("bus/case category", small_root, split="train")
@@ -228,8 +245,17 @@ def test_names_cannot_break_the_page(small_root, tmp_path):
         (lambda folder: change_card(folder, format_version=2, more=1), "format version 2, newer than the 1"),
         (lambda folder: change_card(folder, weights=None), "does not say which weights belong to it"),
         (
-            lambda folder: change_card(folder, backbone="resnet0"),
+            lambda folder: (without_metadata(folder), change_card(folder, backbone="resnet0")),
             "names the backbone 'resnet0', which the timm install",
+        ),
+        (lambda folder: change_card(folder, size=10**23), "size: .* less than or equal to 4096"),
+        (lambda folder: change_card(folder, size=64), "size: expected 32, got 64"),
+        (lambda folder: change_card(folder, channels=3), "channels: expected 1, got 3"),
+        (lambda folder: change_card(folder, std=[1, 1, 1]), "std: expected .0.229, .* got .1.0, 1.0, 1.0"),
+        (lambda folder: change_card(folder, tasks=swapped_labels(folder)), "tasks: expected .*'normal', .* got"),
+        (
+            lambda folder: (without_metadata(folder), change_card(folder, backbone="vit_tiny_patch16_224")),
+            "vit_tiny_patch16_224 cannot be made for images of 1 channels and 32 x 32 pixels .*Input height",
         ),
         (lambda folder: (folder / WEIGHTS).write_bytes(b"short"), "has 5 bytes, but model.json says"),
         (lambda folder: change_weights(folder, lambda state: state.pop("head.bias")), "  - head.bias is missing"),

@@ -188,7 +188,7 @@ def test_anything_but_two_splits_of_one_task_is_refused(small_root, first, secon
 
 @pytest.mark.parametrize("devices", [0, -1, 1.5, "two"])
 def test_devices_that_are_no_number_are_refused(small_root, devices):
-    with pytest.raises(UsageError, match="devices must be a whole number of at least 1, or auto"):
+    with pytest.raises(UsageError, match="devices must be a whole number from 1 to 1,024, or auto"):
         train(*splits("bus/malignancy", small_root), SHORT, devices=devices)
 
 

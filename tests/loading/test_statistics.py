@@ -171,7 +171,7 @@ def test_what_is_no_dataset_is_refused(wrong):
 
 
 def test_threads_are_at_least_one(built_root):
-    with pytest.raises(UsageError, match="threads must be at least 1, got 0"):
+    with pytest.raises(UsageError, match="threads must be a whole number from 1 to 1,024, got 0"):
         mm.channel_statistics(mm.load("bus", root=built_root), threads=0)
 
 

@@ -167,7 +167,7 @@ def test_after_an_error_nobody_writes_into_the_buffer_any_more(small_root, monke
 def test_threads_are_at_least_one(small_root, threads):
     path = small_root / "pbc" / "images.hdf5"
     for call in (lambda: ImageBlock(path, threads), lambda: ImageBlock(path).read([0], threads=threads)):
-        with pytest.raises(ValueError, match=f"threads must be a whole number, at least 1, got {threads!r}"):
+        with pytest.raises(ValueError, match=f"threads must be a whole number from 1 to 1,024, got {threads!r}"):
             call()
 
 

@@ -11,9 +11,12 @@ from typing import Any
 
 import yaml
 
+from medimeta._files import as_path
+from medimeta._numbers import shown
 from medimeta.catalogue.reading import SafeLoader
 from medimeta.errors import UsageError, problems_error, unknown_name
-from medimeta.learning.settings import merged
+from medimeta.learning.config import Count, Seed
+from medimeta.learning.settings import Setting, merged, setting
 
 ALL, BUILT = "all", "built"  # instead of names of datasets
 ORIGINS = ("imagenet", "none", "multi-domain", "maml")  # of weights; anything else is a file
@@ -69,9 +72,15 @@ class Grid:
     pretraining: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        problems = []
+        for name, read in _READERS.items():
+            try:
+                object.__setattr__(self, name, read(getattr(self, name)))
+            except ValueError as error:
+                problems.append(f"{name}: {error}")
+        if problems:
+            raise problems_error(UsageError, "the grid cannot be run:", problems)
         problems = [f"{name} is empty: name at least one" for name in AXES if not getattr(self, name)]
-        problems += [f"seeds must not be negative, got {seed}" for seed in self.seeds if seed < 0]
-        problems += [f"shots must be at least 1, got {shots}" for shots in self.shots if shots < 1]
         if not self.datasets and not self.tasks:
             problems.append("datasets and tasks are empty: name at least one")
         for section, axes in SET_BY_AXES.items():
@@ -136,7 +145,7 @@ def read_fields(path: str | Path) -> dict[str, Any]:
     UsageError
         The file does not read.
     """
-    path = Path(path)
+    path = as_path(path, "grid")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -194,8 +203,10 @@ def grid_from(values: Mapping[str, Any], place: str = "the grid") -> Grid:
     ...
     medimeta.errors.UsageError: the grid: 2 problems:
       - dataset: there is no such field. Did you mean 'datasets'?
-      - seeds: expected whole numbers, got 'one'
+      - seeds: must be a whole number, got 'one'
     """
+    if not isinstance(values, Mapping):
+        raise UsageError(f"{place} must be a Grid, its fields by name, or the path of a file, got {shown(values)}.")
     known = [each.name for each in fields(Grid)]
     problems, read = [], {}
     for name, value in values.items():
@@ -236,20 +247,21 @@ def _beside(path: Path, name: Any) -> Any:
     return name if name in ORIGINS or not isinstance(name, str) else str(path.parent / Path(name).expanduser())
 
 
-def _listed(value: Any, kind: type, word: str) -> tuple[Any, ...]:
-    items = value if isinstance(value, (list, tuple)) else [value]
-    wrong = [item for item in items if not isinstance(item, kind) or isinstance(item, bool)]
-    if wrong:
-        raise ValueError(f"expected {word}, got {', '.join(map(repr, wrong))}")
-    return tuple(dict.fromkeys(items))  # what is named twice is run once
+def _listed(of: Setting) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what reads values of an axis, one or several."""
 
+    def read(value: Any) -> tuple[Any, ...]:
+        found, wrong = [], []
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            try:
+                found.append(of.read(item))
+            except ValueError as error:
+                wrong.append(str(error))
+        if wrong:
+            raise ValueError(f"must be {', and '.join(wrong)}")
+        return tuple(dict.fromkeys(found))  # what is named twice is run once
 
-def _words(value: Any) -> tuple[str, ...]:
-    return _listed(value, str, "text")
-
-
-def _numbers(value: Any) -> tuple[int, ...]:
-    return _listed(value, int, "whole numbers")
+    return read
 
 
 def _settings(value: Any) -> Mapping[str, Any]:
@@ -261,7 +273,8 @@ def _settings(value: Any) -> Mapping[str, Any]:
 
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("datasets", "tasks", "backbones", "weights", "methods"), _words),
-    **dict.fromkeys(("shots", "seeds"), _numbers),
+    **dict.fromkeys(("datasets", "tasks", "backbones", "weights", "methods"), _listed(setting("name", str))),
+    "shots": _listed(setting("shots", Count)),
+    "seeds": _listed(setting("seed", Seed)),
     **dict.fromkeys(SECTIONS, _settings),
 }

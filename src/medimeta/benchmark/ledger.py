@@ -14,7 +14,7 @@ from medimeta._interrupts import held_back
 from medimeta.benchmark.cell import Cell
 from medimeta.benchmark.cell_job import Finished, checkpoints
 from medimeta.benchmark.job import Failure
-from medimeta.benchmark.record import Record, read_record, write_record
+from medimeta.benchmark.record import Record, examine_record, kept_problem, write_record
 from medimeta.errors import RootNotWritableError
 from medimeta.learning.provenance import package, versions
 
@@ -45,9 +45,9 @@ class Ledger:
                 f"{out}: cannot be written ({error.strerror}). Pass another folder as --out."
             ) from error
 
-    def finished(self, cell: Cell) -> Record | None:
+    def finished(self, cell: Cell, *, models: bool = True) -> Record | None:
         """Return the record of a cell that was run before with the same settings on the same data."""
-        return finished(cell, self.out, self.data(cell))
+        return finished(cell, self.out, self.data(cell), models=models)
 
     def data(self, cell: Cell) -> str:
         """Return the digest of a cell's data, computed once for all cells of a dataset."""
@@ -97,12 +97,35 @@ class Ledger:
             ) from error
 
 
-def finished(cell: Cell, out: Path, data: str | None = None) -> Record | None:
-    """Return the record of a cell that was run before with the same settings on the same data."""
-    record = read_record(out / f"{cell.name}.json")
+def finished(cell: Cell, out: Path, data: str | None = None, *, models: bool = True) -> Record | None:
+    """Return the record of a cell that was run before with the same settings on the same data, whole."""
+    return looked_up(cell, out, data, models=models)[0]
+
+
+def looked_up(cell: Cell, out: Path, data: str | None = None, *, models: bool = True) -> tuple[Record | None, str]:
+    """Return the record of a finished cell, else why one that is there does not count.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    out : Path
+        The folder of the results.
+    data : str, optional
+        Digest of its data.
+    models : bool
+        Whether a trained model that the record names must be there, too.
+    """
+    path = out / f"{cell.name}.json"
+    record = examine_record(path) if path.exists() else None
+    if isinstance(record, str):
+        return None, f"its record {record}"
     if record is None or record.config_sha256 != cell.config.digest():
-        return None
-    return record if record.data == (data or cell.stored.fingerprint()) else None
+        return None, ""
+    if record.data != (data or cell.stored.fingerprint()):
+        return None, f"{cell.stored.folder} has changed since it was run."
+    problem = kept_problem(path, record, models=models)
+    return (record, "") if problem is None else (None, problem)
 
 
 def failure_file(cell: Cell, out: Path) -> Path:
@@ -110,12 +133,13 @@ def failure_file(cell: Cell, out: Path) -> Path:
     return out / f"{cell.name}.failed.json"
 
 
-def state(cell: Cell, out: Path) -> tuple[str, str]:
+def state(cell: Cell, out: Path, *, models: bool = True) -> tuple[str, str]:
     """Return how far a cell is, and why it is no further: ``"finished"``, ``"failed"``, ``"begun"`` or ``"to do"``."""
     data = cell.stored.fingerprint()
-    if finished(cell, out, data) is not None:
+    record, why = looked_up(cell, out, data, models=models)
+    if record is not None:
         return "finished", ""
     try:
         return "failed", str(json.loads(failure_file(cell, out).read_bytes())["error"]).partition("\n")[0]
     except (OSError, ValueError, KeyError, TypeError):
-        return ("begun" if checkpoints(cell, out, data).exists() else "to do"), ""
+        return ("begun" if checkpoints(cell, out, data).exists() else "to do"), why

@@ -19,6 +19,7 @@ from medimeta.learning.predictions.npz_files import npz_bytes
 from medimeta.learning.predictions.predictions import Predictions
 from medimeta.learning.provenance import package as package
 from medimeta.learning.provenance import versions as versions
+from medimeta.learning.saved_model import model_problem
 
 FORMAT_VERSION = 2  # 2: a method, few-shot results, how it was trained apart from what was tested
 RUN_AGAIN = "The same benchmark command makes it again."
@@ -234,6 +235,15 @@ def predictions_problem(path: Path, record: Record) -> str | None:
     if record.predictions_sha256 in (None, digest):
         return None
     return f"{record.predictions}: is damaged, or of another run, {wrong}"
+
+
+def kept_problem(path: Path, record: Record, *, models: bool) -> str | None:
+    """Say what is wrong with what was written with a record: predictions and, where it is asked for, the model."""
+    problem = predictions_problem(path, record)
+    if problem is None and models and record.model is not None:
+        wrong = model_problem(path.with_name(record.model))
+        problem = None if wrong is None else f"{wrong}. {RUN_AGAIN} Without models, by --no-models, it is not needed."
+    return problem
 
 
 def read_record(path: Path) -> Record | None:

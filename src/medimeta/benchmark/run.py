@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from medimeta._files import as_path
+from medimeta._numbers import PARALLEL, Bounds, whole_number
 from medimeta.benchmark.cell import Cell
 from medimeta.benchmark.cell_job import CellJob
 from medimeta.benchmark.cluster import cluster
@@ -20,10 +22,11 @@ from medimeta.benchmark.plan import Plan, check_cells, plan_grid
 from medimeta.benchmark.pretraining import PretrainJob, started
 from medimeta.benchmark.record import Record
 from medimeta.benchmark.workers import Here, Processes, Workers
-from medimeta.errors import UsageError
 from medimeta.learning.device import Accelerator, Devices, check_devices
 from medimeta.learning.training.logs import LogKind, check_log
 from medimeta.store.layout import default_root
+
+RETRIES = Bounds(0, 1_000)
 
 
 class Named(Protocol):
@@ -98,7 +101,7 @@ class Running:
     retries : int
         How often a cell that crashed is tried again.
     models : bool
-        Whether trained models are kept.
+        Whether trained models are kept. A finished cell whose model is gone is then run again.
     nodes, accelerator : int, str
         Nodes with so many devices each, and what kind of devices: auto, cpu or gpu.
     log : str
@@ -115,10 +118,8 @@ class Running:
     log: LogKind = "none"
 
     def __post_init__(self) -> None:
-        if self.jobs < 1 or self.retries < 0:
-            raise UsageError(
-                f"jobs must be at least 1 and retries not negative, got jobs={self.jobs}, retries={self.retries}."
-            )
+        whole_number("jobs", self.jobs, PARALLEL)
+        whole_number("retries", self.retries, RETRIES)
         check_devices(self.devices, self.accelerator, self.nodes)
         check_log(self.log)
 
@@ -177,7 +178,7 @@ def run_benchmark(
     every = {**methods(), **(known or {})}
     plan = plan_grid(grid, default_root(root), every)
     plan.raise_for_missing()
-    outcomes = run_cells(plan, Path(out), Running(**running), known=every, watcher=watcher)
+    outcomes = run_cells(plan, as_path(out, "out"), Running(**running), known=every, watcher=watcher)
     return sorted(outcomes, key=lambda outcome: outcome.place)
 
 
@@ -227,7 +228,7 @@ class _Run:
         """Keep what is finished."""
         unfinished = {}
         for place, cell in left.items():
-            record = None if cell.origin.pending else self.ledger.finished(cell)
+            record = None if cell.origin.pending else self.ledger.finished(cell, models=self.running.models)
             if record is None:
                 unfinished[place] = cell
             else:

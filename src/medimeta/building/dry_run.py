@@ -117,10 +117,9 @@ def plan_build(
     ('pbc', True, True)
     """
     settings = Settings(layout.default_root(root), 1, size, allow_partial, tiff=tiff, release_errata=release_errata)
-    names = [dataset] if isinstance(dataset, str | os.PathLike) else list(dataset)
     return [
         _describe(plan, found.source.path, settings)
-        for found in find_passes(names, source, settings)
+        for found in find_passes(dataset, source, settings)
         for plan in make_plans(found.cards, found.recipe, found.source, settings.options)
     ]
 

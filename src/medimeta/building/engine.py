@@ -114,14 +114,13 @@ def build(
     require("PIL")
     workers = usable_processors() if workers is None else workers
     settings = Settings(layout.default_root(root), workers, size, allow_partial, overwrite, tiff, release_errata, dask)
-    names = [dataset] if isinstance(dataset, str | os.PathLike) else list(dataset)
     passes: list[Pass] = []
     reports: list[BuildReport] = []
     with held_back():
         prepare_workers(settings.workers, dask)
         try:
             with let_through():
-                passes += find_passes(names, source, settings, partial(note_problems, settings.root))
+                passes += find_passes(dataset, source, settings, partial(note_problems, settings.root))
             if not overwrite:
                 refuse_existing(settings.root, [card.id for found in passes for card in found.cards])
             with open_workers(settings.workers, dask) as pool:

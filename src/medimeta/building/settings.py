@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from medimeta._numbers import shown
 from medimeta.errors import UsageError
 from medimeta.recipes.recipe import Options
 
@@ -28,9 +29,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not isinstance(self.size, int) or self.size not in SIZES:
-            raise UsageError(f"size must be {SIZES[0]} to {SIZES[-1]} pixels, got {self.size}.")
+            raise UsageError(f"size must be {SIZES[0]} to {SIZES[-1]} pixels, got {shown(self.size)}.")
         if self.workers not in WORKERS:
-            raise UsageError(f"workers must be {WORKERS[0]} to {WORKERS[-1]}, got {self.workers}.")
+            raise UsageError(f"workers must be {WORKERS[0]} to {WORKERS[-1]}, got {shown(self.workers)}.")
 
     @property
     def options(self) -> Options:

@@ -8,14 +8,17 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
+from medimeta._files import as_path
+from medimeta._numbers import shown
 from medimeta._version import __version__
 from medimeta.building.plan import Plan
 from medimeta.building.settings import Settings
 from medimeta.catalogue.catalogue import default_catalogue
 from medimeta.catalogue.own_reading import read_own_card
 from medimeta.catalogue.schema import DatasetCard
-from medimeta.errors import SourceChangedError
+from medimeta.errors import SourceChangedError, UsageError
 from medimeta.recipes.own import open_own
 from medimeta.recipes.recipe import Recipe, recipe_of
 from medimeta.sources.archive import Archive
@@ -32,7 +35,7 @@ class Pass:
 
 
 def find_passes(
-    names: Iterable[str | os.PathLike[str]],
+    names: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     source: str | os.PathLike[str],
     settings: Settings,
     noting: Callable[[str], AbstractContextManager[None]] | None = None,
@@ -48,7 +51,8 @@ def find_passes(
     SourceError
         An original is missing or damaged.
     """
-    named = list(dict.fromkeys(map(str, names)))
+    named = _named(names)
+    source = as_path(source, "source")
     own = [name for name in named if name.casefold().endswith((".yaml", ".yml"))]
     cards = dict.fromkeys(default_catalogue().dataset(name) for name in named if name not in own)
     grouped: dict[str, list[DatasetCard]] = {}
@@ -73,6 +77,19 @@ def find_passes(
             card, recipe, archive = open_own(own_card, source, allow_partial=settings.allow_partial)
         passes.append(Pass((card,), recipe, archive))
     return passes
+
+
+def _named(names: Any) -> list[str]:
+    """Return the names of datasets, of which one may stand for itself."""
+    listed = [names] if isinstance(names, str | os.PathLike) or not isinstance(names, Iterable) else list(names)
+    for name in listed:
+        if not isinstance(name, str | os.PathLike):
+            raise UsageError(
+                f"dataset must be the id of one, the path of a card, or several of them, got {shown(name)}."
+            )
+    return list(
+        dict.fromkeys(str(as_path(name, "dataset")) if isinstance(name, os.PathLike) else name for name in listed)
+    )
 
 
 def source_state(source: Archive, plans: Iterable[Plan]) -> str:

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 
 from medimeta.catalogue.reading import read_cards, read_licences
-from medimeta.catalogue.schema import SPLITS, DatasetCard, Licence, TaskCard, TaskTarget, normalised
+from medimeta.catalogue.schema import SPLITS, DatasetCard, Licence, TaskCard, TaskTarget, as_name, normalised
 from medimeta.errors import UnknownNameError, unknown_name
 
 
@@ -51,7 +51,7 @@ class Catalogue:
         UnknownNameError
             There is no such dataset or task; names near it are offered.
         """
-        dataset, slash, task = name.partition("/")
+        dataset, slash, task = as_name(name, "task").partition("/")
         card = self.dataset(dataset)
         if not slash:
             return card.primary
@@ -202,6 +202,19 @@ def check_split(split: str) -> str:
     if split not in SPLITS:
         raise UnknownNameError(f"unknown split {split!r}. Known: {', '.join(SPLITS)}.")
     return split
+
+
+def task_card(task: TaskCard | str) -> TaskCard:
+    """Return the card of a task that is given as one, or by its name in the catalogue.
+
+    Raises
+    ------
+    UsageError
+        It is neither.
+    UnknownNameError
+        There is no such task.
+    """
+    return task if isinstance(task, TaskCard) else default_catalogue().task(task)
 
 
 @cache

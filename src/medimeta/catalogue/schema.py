@@ -13,6 +13,9 @@ from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
+from medimeta._numbers import shown
+from medimeta.errors import UsageError
+
 SPLITS = ("train", "val", "test")
 
 
@@ -314,7 +317,20 @@ def normalised(name: str) -> str:
     >>> normalised("Disease-Class ") == normalised("disease_class")
     True
     """
-    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+    return re.sub(r"[\s_-]+", " ", as_name(name)).strip().casefold()
+
+
+def as_name(value: Any, what: str = "a name") -> str:
+    """Return what was given as the name of a dataset or task.
+
+    Raises
+    ------
+    UsageError
+        It is no text.
+    """
+    if not isinstance(value, str):
+        raise UsageError(f"{what} must be text, such as 'oct' or 'oct/disease class', got {shown(value)}.")
+    return value
 
 
 def _list(value: Any) -> list[Any]:

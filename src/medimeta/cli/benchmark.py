@@ -104,7 +104,7 @@ def command(
         fields["datasets"] = "built"
     plan = plan_grid(grid_from(fields, place), default_root(root))
     if dry_run:
-        return list_cells(plan, out, json=json)
+        return list_cells(plan, out, json=json, models=models)
     plan.raise_for_missing()
     return run_grid(plan, out, running, json=json)
 
@@ -142,6 +142,6 @@ def _settings(pairs: Sequence[str], training: Mapping[str, Any]) -> dict[str, di
             )
         try:
             found.setdefault(section, {})[field] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise typer.BadParameter(f"{pair!r} has no value that reads: {error}", param_hint="--set") from None
     return found

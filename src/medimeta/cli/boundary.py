@@ -1,6 +1,7 @@
 """The one place where errors become messages and exit codes.
 
-Exit codes: 0 done; 1 problems found, in the data or on the machine; 2 the command was wrong; 130 ended by Ctrl-C.
+Exit codes: 0 done; 1 problems found, in the data or on the machine; 2 the command was wrong; 130 ended by Ctrl-C,
+143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import Any
 
 import typer
 
-from medimeta._interrupts import STOPPED, held_back
+from medimeta._interrupts import STOPPED, as_it_came, exit_code, held_back
 from medimeta._optional import missing_dependency
 from medimeta.errors import MedimetaError
 
-DONE, PROBLEMS, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+DONE, PROBLEMS, WRONG_USE = 0, 1, 2
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -37,9 +38,9 @@ def run(arguments: Sequence[str]) -> int:
         return int(finished.exit_code)
     except (typer.Abort, KeyboardInterrupt) as stopped:
         with held_back() as ctrl_c:  # the message is shown once, however often it is pressed
-            _tell(str(stopped) or STOPPED)
+            _tell(as_it_came(str(stopped) or STOPPED))
             ctrl_c.forget()
-        return INTERRUPTED
+        return exit_code()
     except click_exception as error:
         error.show()
         return int(error.exit_code)

@@ -43,6 +43,12 @@ def command(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
+    one_vs_rest: Annotated[
+        bool,
+        typer.Option(
+            "--one-vs-rest", help="Scores of several classes are of each against the rest, and need not sum to 1."
+        ),
+    ] = False,
     compare: Annotated[
         Path | None,
         typer.Option(
@@ -59,13 +65,14 @@ def command(
     from medimeta.learning.metrics import evaluate
     from medimeta.learning.predictions import check_same_samples
 
-    card, first = _read(file, task, root, split, by_subject)
+    card, first = _read(file, task, root, split, by_subject, one_vs_rest)
     settings: dict[str, Any] = {
         "absent": absent,
         "resamples": resamples,
         "confidence": confidence,
         "groups": None if by_subject is False else first.subjects,
         "seed": seed,
+        "one_vs_rest": one_vs_rest,
     }
     if compare is None:
         scores = evaluate(card, _labels(first), first.scores, **settings)
@@ -74,7 +81,7 @@ def command(
         else:
             print_scores(scores, split)
         return
-    _, second = _read(compare, card.id, root, split, by_subject)
+    _, second = _read(compare, card.id, root, split, by_subject, one_vs_rest)
     check_same_samples(first, second)
     comparison = compared(card, _labels(first), first.scores, second.scores, **settings)
     if json:
@@ -84,14 +91,14 @@ def command(
 
 
 def _read(
-    file: Path, task: str | None, root: Path | None, split: str, by_subject: bool | None
+    file: Path, task: str | None, root: Path | None, split: str, by_subject: bool | None, one_vs_rest: bool
 ) -> tuple[TaskCard, Predictions]:
     """Read one split; look up in the dataset what the file lacks, and where a root is named compare it."""
     from medimeta.errors import UsageError
     from medimeta.learning.predictions import fitted, read_predictions
     from medimeta.store.lookup import task as known_task
 
-    found = read_predictions(file, task, split=split, root=root)
+    found = read_predictions(file, task, split=split, root=root, one_vs_rest=one_vs_rest)
     if split not in found:
         raise UsageError(f"{file}: has no predictions of {split}, but of {', '.join(found)}. Pass one as --split.")
     predictions = found[split]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from medimeta.cli.console import console, print_json
 from medimeta.cli.progress import GridProgress
 
 if TYPE_CHECKING:
+    from medimeta.benchmark.cell import Cell
     from medimeta.benchmark.plan import Plan
     from medimeta.benchmark.pretraining import Pretraining
     from medimeta.benchmark.record import Record
@@ -26,6 +27,8 @@ def run_grid(plan: Plan, out: Path, running: Running, *, json: bool) -> int:
     for stage in _stages(plan, out):
         if stage.lacks:
             typer.echo(f"{stage.title}: {stage.lacks}", err=True)
+    for cell, why in _not_whole(plan, out, running):
+        typer.echo(f"run again: {cell.title}: {why}", err=True)
     outcomes: list[Outcome] = []
     with GridProgress(len(plan.cells)) as progress:
         for outcome in run_cells(plan, out, running, watcher=progress):
@@ -44,6 +47,17 @@ def run_grid(plan: Plan, out: Path, running: Running, *, json: bool) -> int:
             err=True,
         )
     return PROBLEMS if failed else DONE
+
+
+def _not_whole(plan: Plan, out: Path, running: Running) -> Iterator[tuple[Cell, str]]:
+    """Return cells that were run before, and why they do not count as finished."""
+    from medimeta.benchmark.ledger import looked_up
+    from medimeta.benchmark.pretraining import started
+
+    for cell in (started(cell, plan.pretraining, out) for cell in plan.cells):
+        why = "" if cell.origin.pending else looked_up(cell, out, models=running.models)[1]
+        if why:
+            yield cell, why
 
 
 def _stages(plan: Plan, out: Path) -> list[Pretraining]:
@@ -67,7 +81,7 @@ def _report(records: Sequence[Record], out: Path, *, json: bool) -> None:
         typer.echo(f"Written: {', '.join(map(str, written))}; a record and the predictions of every run lie in {out}")
 
 
-def list_cells(plan: Plan, out: Path, *, json: bool) -> int:
+def list_cells(plan: Plan, out: Path, *, json: bool, models: bool = True) -> int:
     """Say what a grid would run: its cells, which are finished, what is missing; nothing is written."""
     from medimeta.benchmark.ledger import state
     from medimeta.benchmark.methods import methods
@@ -75,7 +89,7 @@ def list_cells(plan: Plan, out: Path, *, json: bool) -> int:
     from medimeta.benchmark.pretraining import started
 
     cells = [started(cell, plan.pretraining, out) for cell in plan.cells]
-    states = [(cell, *(("to do", "") if cell.origin.pending else state(cell, out))) for cell in cells]
+    states = [(cell, *(("to do", "") if cell.origin.pending else state(cell, out, models=models))) for cell in cells]
     stages = _stages(plan, out)
     missing = [str(error) for error in plan.missing]
     problems = problems_of([cell for cell, word, _ in states if word != "finished"], methods())

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from medimeta._numbers import PARALLEL, shown
+
 Root = Annotated[
     Path | None,
     typer.Option(help="Folder of the built datasets. Else $MEDIMETA_ROOT, else ./data.", show_default=False),
@@ -97,9 +99,9 @@ def device_count(value: str) -> int | Literal["auto"]:
     """
     if value == "auto":
         return "auto"
-    if value.isascii() and value.isdigit() and int(value) > 0:
+    if value.isascii() and value.isdigit() and len(value) <= 9 and int(value) > 0:
         return int(value)
-    raise typer.BadParameter(f"expected a number of at least 1, or auto; got {value!r}", param_hint="--devices")
+    raise typer.BadParameter(f"expected a whole number {PARALLEL}, or auto; got {shown(value)}", param_hint="--devices")
 
 
 def bounds(text: str, option: str) -> int | tuple[int, int]:

@@ -9,15 +9,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+from medimeta._numbers import COUNT, POSITIVE, SEED
 from medimeta.learning.augment import Augmentation
-from medimeta.learning.settings import Bounds, Words, changed, check, read_settings
+from medimeta.learning.settings import Words, changed, check, read_settings
 
 PRECISIONS = ("bf16-mixed", "32-true")
 NORMALISATIONS = ("imagenet", "half")  # names of `medimeta.loading.normalize.STATISTICS`, which needs torch
 
-Count = Annotated[int, Bounds(least=1)]
-Positive = Annotated[float, Bounds(above=0)]
-Seed = Annotated[int, Bounds(least=0)]
+Count = Annotated[int, COUNT]
+Positive = Annotated[float, POSITIVE]
+Seed = Annotated[int, SEED]
 Normalisation = Annotated[str, Words(NORMALISATIONS)]
 Precision = Annotated[str, Words(PRECISIONS)]
 Order = Literal[1, 2]
@@ -139,7 +140,7 @@ def settings_from(source: Mapping[str, Any] | str | Path, place: str = "the trai
     ...
     medimeta.errors.UsageError: the training settings: 3 problems:
       - batchsize: there is no such setting. Did you mean 'batch_size'?
-      - patience must be at least 1, got 0
+      - patience must be from 1 to 1,000,000, got 0
       - rotation: there is no such setting. Did you mean 'augmentation.rotation'?
     """
     return read_settings(TrainConfig, source, place)

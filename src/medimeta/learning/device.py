@@ -6,7 +6,10 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from medimeta._numbers import PARALLEL, Bounds, whole_number
 from medimeta.errors import UsageError, unknown_name
+
+NODES = Bounds(1, 100_000)
 
 Devices = int | Literal["auto"]
 """How many devices to train on, on each node; ``"auto"`` is one GPU where there is one, else the CPU."""
@@ -24,11 +27,9 @@ def check_devices(devices: Devices, accelerator: Accelerator = "auto", nodes: in
     """
     if accelerator not in get_args(Accelerator):
         raise unknown_name("accelerator", str(accelerator), get_args(Accelerator))
-    for name, value in (("devices", devices), ("nodes", nodes)):
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-        if not whole and (name, value) != ("devices", "auto"):
-            words = "a whole number of at least 1" + (", or auto" if name == "devices" else "")
-            raise UsageError(f"{name} must be {words}, got {value!r}.")
+    if devices != "auto":
+        whole_number("devices", devices, PARALLEL, ", or auto")
+    whole_number("nodes", nodes, NODES)
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if accelerator == "gpu" and not there:
         built = "" if torch.version.cuda else " This installation of PyTorch is one for the CPU alone."

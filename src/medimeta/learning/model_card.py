@@ -17,6 +17,7 @@ from medimeta.loading.normalize import Normalize
 from medimeta.store.reader import StoredDataset
 
 FORMAT_VERSION = 1  # of model.json; a newer one is refused with the advice to upgrade
+MOST_SIZE = 4096  # pixels of a side: no dataset is built larger
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Scores = Mapping[str, Mapping[str, JsonValue]]
 """Split to the figures of `medimeta.Scores.as_dict`."""
@@ -131,7 +132,7 @@ class ModelCard(Card):
     starts_from: Text
     tasks: Annotated[tuple[TaskCard, ...], Field(min_length=1)]
     channels: Literal[1, 3]
-    size: Annotated[PositiveInt, Field(le=65_536)]
+    size: Annotated[PositiveInt, Field(le=MOST_SIZE)]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     method: Text
@@ -155,6 +156,11 @@ class ModelCard(Card):
         if strange := sorted(self.scores.keys() - set(ids)):
             raise ValueError(f"has scores of {', '.join(strange)}, which the model does not predict")
         return self
+
+    def computes(self) -> dict[str, JsonValue]:
+        """Return what decides about scores beside the weights, as JSON has it; it is kept with the weights, too."""
+        plain = self.model_dump(mode="json", include={"kind", "backbone", "channels", "size", "mean", "std"})
+        return {**plain, "tasks": {task.id: list(task.classes) for task in self.tasks}}
 
     @property
     def licences(self) -> tuple[Licence, ...]:

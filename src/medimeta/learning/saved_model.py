@@ -14,6 +14,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from medimeta._files import as_path
+from medimeta._numbers import shown
 from medimeta._optional import require
 from medimeta.errors import ModelError, ModelNotFoundError, UnknownNameError, UsageError, problems_error
 from medimeta.learning.backbones import make_backbone
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 CARD, README, WEIGHTS = "model.json", "README.md", "model.safetensors"
 MAX_CARD_BYTES = 16_000_000
 SHOWN = 5  # layers named in a message
+COMPUTES = "medimeta"  # name of what a card says, too, in the metadata of the weights
 COMPILED = "_orig_mod."  # what torch.compile puts before the names of layers
 
 
@@ -66,7 +69,7 @@ def save_model(folder: str | os.PathLike[str], model: nn.Module, card: ModelCard
     ModelError
         The folder cannot be written.
     """
-    place = Path(folder)
+    place = as_path(folder, "folder")
     if place.exists() and not _replaceable(place):
         raise UsageError(f"{place}: is there already, and is no saved model. Choose another folder.")
     temporary = place.with_name(f".{place.name}.{os.getpid()}")
@@ -124,7 +127,7 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     >>> model.predict(images).shape == labels.shape
     True
     """
-    folder = Path(path)
+    folder = as_path(path, "the folder of a saved model")
     where = _device(device)
     card = _read_card(folder)
     state = _read_weights(folder, card)
@@ -144,13 +147,26 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     return model.to(memory_format=torch.channels_last).to(where).eval()
 
 
+def model_problem(folder: Path) -> str | None:
+    """Say what a saved model lacks at a glance: files, or bytes of its weights; None where it is whole."""
+    try:
+        file = _read_card(folder).weights
+        size = (folder / WEIGHTS).stat().st_size
+    except ModelNotFoundError:
+        return f"{folder.name}: is missing"
+    except (ModelError, OSError):
+        return f"{folder.name}: is damaged"
+    return None if file is not None and file.bytes == size else f"{folder.name}: is damaged"
+
+
 def _write(folder: Path, model: nn.Module, card: ModelCard) -> None:
     path = folder / WEIGHTS
     state = {
         name.replace(COMPILED, ""): value.detach().cpu().contiguous().clone()
         for name, value in model.state_dict().items()
     }
-    require("safetensors.torch").save_file(state, path, metadata={"format": "pt"})
+    metadata = {"format": "pt", COMPUTES: json.dumps(card.computes(), sort_keys=True)}
+    require("safetensors.torch").save_file(state, path, metadata=metadata)
     file = WeightsFile(bytes=path.stat().st_size, sha256=_digest(path))
     whole = card.model_copy(update={"weights": file})
     (folder / CARD).write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -172,7 +188,9 @@ def _read_card(folder: Path) -> ModelCard:
         with path.open("rb") as file:
             data = file.read(MAX_CARD_BYTES + 1)
         if len(data) > MAX_CARD_BYTES:
-            raise ModelError(f"{path}: is larger than the {MAX_CARD_BYTES:,} bytes that it may have.")
+            raise ModelError(
+                f"{path}: is larger than the {MAX_CARD_BYTES:,} bytes that it may have. Copy the whole folder again."
+            )
         raw = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: is not valid JSON ({error}).") from None
@@ -206,10 +224,33 @@ def _read_weights(folder: Path, card: ModelCard) -> dict[str, torch.Tensor]:
     if _digest(path) != file.sha256:
         raise ModelError(f"{path}: is not the file that {CARD} describes: its SHA-256 differs. Copy it again.")
     try:
+        with require("safetensors").safe_open(path, framework="pt") as opened:
+            saved_with = json.loads((opened.metadata() or {}).get(COMPUTES, "{}"))
         state: dict[str, torch.Tensor] = require("safetensors.torch").load_file(path)
     except Exception as error:
         raise ModelError(f"{path}: is no safetensors file ({error}).") from error
+    _check_computes(folder, card, saved_with)
     return state
+
+
+def _check_computes(folder: Path, card: ModelCard, saved_with: Any) -> None:
+    """Compare the card with what the weights were saved with: their layers do not tell size, labels or statistics."""
+    if not saved_with:  # of a version that did not keep it
+        return
+    told = card.computes()
+    saved_with = saved_with if isinstance(saved_with, dict) else {}
+    problems = [
+        f"{name}: expected {shown(saved_with.get(name))}, got {shown(value)}"
+        for name, value in told.items()
+        if value != saved_with.get(name)
+    ]
+    if problems:
+        raise problems_error(
+            ModelError,
+            f"{folder / CARD}: is not the card that {WEIGHTS} was saved with: it was changed, or is of another model.",
+            problems,
+            "Copy the whole folder again.",
+        )
 
 
 def _empty(folder: Path, card: ModelCard) -> nn.Module:
@@ -221,12 +262,19 @@ def _empty(folder: Path, card: ModelCard) -> nn.Module:
             f"{folder / CARD}: names the backbone {card.backbone!r}, which the timm installed here "
             f"({require('timm').__version__}) does not have; it was saved with timm {card.versions.get('timm', '?')}."
         ) from error
-    normalize = (card.mean, card.std)
-    if card.kind == "multi-task":
-        several: Any = require("medimeta.learning.multitask").MultiTaskModel
-        model: nn.Module = several(backbone, card.tasks, channels=card.channels, size=card.size, normalize=normalize)
-        return model
-    return TaskModel(backbone, card.tasks[0], channels=card.channels, size=card.size, normalize=normalize)
+    several = card.kind == "multi-task"
+    kind: Any = require("medimeta.learning.multitask").MultiTaskModel if several else TaskModel
+    tasks = card.tasks if several else card.tasks[0]
+    try:
+        model: nn.Module = kind(
+            backbone, tasks, channels=card.channels, size=card.size, normalize=(card.mean, card.std)
+        )
+    except (RuntimeError, AssertionError, ValueError) as error:  # of the backbone, which takes no images of the size
+        raise ModelError(
+            f"{folder / CARD}: {card.backbone} cannot be made for images of {card.channels} channels and "
+            f"{card.size} x {card.size} pixels ({str(error).splitlines()[0]}). Copy the whole folder again."
+        ) from error
+    return model
 
 
 def _layer_problems(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> list[str]:

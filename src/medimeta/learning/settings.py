@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
-import math
 import numbers
 import re
 from collections.abc import Mapping
@@ -22,6 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_a
 
 import yaml
 
+from medimeta._numbers import Bounds as Bounds
+from medimeta._numbers import shown
 from medimeta.catalogue.reading import SafeLoader
 from medimeta.errors import UsageError, problems_error
 
@@ -30,24 +31,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1_000_000
 Settings = TypeVar("Settings", bound="DataclassInstance")
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What a number may be: from `least` to `most`; `above` leaves out the bound itself."""
-
-    least: float = -math.inf
-    most: float = math.inf
-    above: float = -math.inf
-
-    def __contains__(self, value: float) -> bool:
-        return self.least <= value <= self.most and value > self.above and math.isfinite(value)
-
-    def __str__(self) -> str:
-        if self.most < math.inf:
-            low = f"above {self.above:g} and at most" if self.above > -math.inf else f"from {self.least:g} to"
-            return f"{low} {self.most:g}"
-        return f"above {self.above:g}" if self.above > -math.inf else f"at least {self.least:g}"
 
 
 @dataclass(frozen=True)
@@ -114,11 +97,11 @@ class Setting:
         if self.pair and isinstance(value, (list, tuple)):
             pair = tuple(dataclasses.replace(self, pair=False).read(each, text=text) for each in value)
             if len(pair) != 2 or pair[0] > pair[1]:
-                raise ValueError(f"a number, or two in ascending order, got {value!r}")
+                raise ValueError(f"a number, or two in ascending order, got {shown(value)}")
             return pair
         if self.nested or self.kind is bool:
             if not isinstance(value, self.kind):
-                raise ValueError(f"{'settings by name' if self.nested else 'True or False'}, got {value!r}")
+                raise ValueError(f"{'settings by name' if self.nested else 'True or False'}, got {shown(value)}")
             return value
         if self.kind not in (int, float, str):  # of someone's subclass
             return value
@@ -127,22 +110,22 @@ class Setting:
         if text and self.words and isinstance(value, bool):
             value = "on" if value else "off"
         if self.words and value not in self.words:
-            raise ValueError(f"one of {', '.join(map(str, self.words))}, got {value!r}")
+            raise ValueError(f"one of {', '.join(map(str, self.words))}, got {shown(value)}")
         if self.kind is str:
             if not isinstance(value, str):
-                raise ValueError(f"text, got {value!r}")
+                raise ValueError(f"text, got {shown(value)}")
             return str(value)
         fits: type = numbers.Integral if self.kind is int else numbers.Real
         if isinstance(value, bool) or not isinstance(value, fits):
-            raise ValueError(f"a {'whole ' if self.kind is int else ''}number, got {value!r}")
+            raise ValueError(f"a {'whole ' if self.kind is int else ''}number, got {shown(value)}")
         number: Any = value
         if number not in self.bounds:
-            raise ValueError(f"{self.bounds}, got {value!r}")
+            raise ValueError(f"{self.bounds}, got {shown(value)}")
         return self.kind(number)
 
     def _read_by_name(self, values: Any, *, text: bool) -> dict[str, Any]:
         if not isinstance(values, Mapping):
-            raise ValueError(f"values by name, got {values!r}")
+            raise ValueError(f"values by name, got {shown(values)}")
         one = dataclasses.replace(self, by_name=False)
         found: dict[str, Any] = {}
         problems = []
@@ -179,7 +162,7 @@ def settings_of(kind: type) -> tuple[Setting, ...]:
     hints = get_type_hints(kind, include_extras=True)
     texts = _described(kind)
     return tuple(
-        _setting(field.name, hints[field.name], texts.get(field.name, "")) for field in dataclasses.fields(kind)
+        setting(field.name, hints[field.name], texts.get(field.name, "")) for field in dataclasses.fields(kind)
     )
 
 
@@ -308,7 +291,14 @@ def _read_yaml(path: Path) -> Mapping[Any, Any]:
     return raw
 
 
-def _setting(name: str, hint: Any, text: str) -> Setting:
+def setting(name: str, hint: Any, text: str = "") -> Setting:
+    """Return the setting that a type describes.
+
+    Examples
+    --------
+    >>> setting("seed", Annotated[int, Bounds(least=0)]).read(7)
+    7
+    """
     parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     optional, pair = NoneType in parts, any(get_origin(part) is tuple for part in parts)
     hint = next(part for part in parts if part is not NoneType and get_origin(part) is not tuple)

@@ -13,6 +13,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from medimeta._files import as_path
 from medimeta.catalogue.schema import TaskCard, TaskTarget
 from medimeta.errors import EpisodeFileError, UsageError, problems_error
 from medimeta.loading.dataset import TaskDataset
@@ -96,7 +97,7 @@ class EpisodeSequence(Sequence[Episode]):
         >>> (mm.load_episodes(path, ds)[2].support == episodes[2].support).all()
         np.True_
         """
-        write_document(checked_path(Path(path)), self.document())
+        write_document(checked_path(as_path(path, "path")), self.document())
 
     def document(self) -> dict[str, Any]:
         """Return what `save` writes: plain names and numbers.
@@ -175,7 +176,7 @@ def load_episodes(path: str | os.PathLike[str], dataset: TaskDataset) -> SavedEp
     MissingDependencyError
         It is Parquet and pyarrow is not installed.
     """
-    file = checked_path(Path(path))
+    file = checked_path(as_path(path, "path"))
     task = dataset.task
     if task is None:
         raise UsageError("episodes are of one task: load the dataset with one, as 'dataset/task'.")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from medimeta._numbers import Bounds, shown, whole_number
 from medimeta.catalogue.schema import TaskCard, TaskTarget
 from medimeta.errors import UsageError, problems_error
 from medimeta.loading.dataset import ClassCount, TaskDataset
@@ -97,13 +97,15 @@ class Episodes(EpisodeSequence):
         min_samples: int | None = None,
         disjoint_subjects: bool = True,
     ) -> None:
+        if not hasattr(dataset, "task"):
+            raise UsageError(f"episodes are drawn from a dataset of medimeta.load, got {shown(dataset)}.")
         if dataset.task is None:
             raise UsageError("episodes are of one task: load the dataset with one, as 'dataset/task'.")
         self.dataset = dataset
         self.task: TaskCard = dataset.task
         self.shots = _bounds("shots", shots)
         self.queries, self.length = _whole("queries", queries), _whole("length", length)
-        self.seed = _whole("seed", seed, least=None)
+        self.seed = whole_number("seed", seed, Bounds(-MOST, MOST))
         self.min_samples = None if min_samples is None else _whole("min_samples", min_samples)
         if not isinstance(disjoint_subjects, bool | np.bool_):
             raise UsageError(f"disjoint_subjects must be True or False, got {disjoint_subjects!r}.")
@@ -246,23 +248,14 @@ class Episodes(EpisodeSequence):
             )
 
 
-def _whole(name: str, value: int, least: int | None = 1) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise UsageError(f"{name} must be a whole number, got {value!r}.") from None
-    if isinstance(value, bool | np.bool_):
-        raise UsageError(f"{name} must be a whole number, got {value!r}.")
-    low = -MOST if least is None else least
-    if not low <= number <= MOST:
-        raise UsageError(f"{name} must be {low} to {MOST}, got {number}.")
-    return number
+def _whole(name: str, value: int) -> int:
+    return whole_number(name, value, Bounds(1, MOST))
 
 
 def _bounds(name: str, value: Range) -> tuple[int, int]:
     if isinstance(value, tuple | list):
         if len(value) != 2:
-            raise UsageError(f"{name} must be a number or two bounds, (least, most); got {value!r}.")
+            raise UsageError(f"{name} must be a number or two bounds, (least, most); got {shown(value)}.")
         low, high = (_whole(name, bound) for bound in value)
         if low > high:
             raise UsageError(f"{name}: the lower bound comes first, got {value!r}.")

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from medimeta._numbers import COUNT, shown, whole_number
 from medimeta.catalogue.schema import TaskCard, normalised
 from medimeta.errors import UsageError, problems_error, unknown_name
 from medimeta.loading.dataset import TaskDataset
 from medimeta.loading.normalize import Statistics
-from medimeta.loading.options import Augment, Options, whole_number
+from medimeta.loading.options import Augment, Options
 from medimeta.loading.order import Order, Turn
 from medimeta.loading.stream import BatchStream, Labels
 from medimeta.loading.turns import Decks, EachOnce, Endless
@@ -108,8 +109,8 @@ class MixedBatches(BatchStream[MixedBatch]):
         world_size: int | None = None,
         even: bool = False,
     ) -> None:
-        if isinstance(datasets, TaskDataset) or not len(datasets):
-            raise UsageError("mixed batches need a sequence of at least one dataset.")
+        if not isinstance(datasets, Sequence) or not datasets:
+            raise UsageError(f"mixed batches need a sequence of at least one dataset, got {shown(datasets)}.")
         options = Options(
             batch_size=batch_size,
             seed=seed,
@@ -129,7 +130,7 @@ class MixedBatches(BatchStream[MixedBatch]):
         self.tasks: tuple[TaskCard, ...] = _tasks(self.datasets)
         _check_alike(self.datasets, rgb)
         self.endless = endless
-        self.length = None if length is None else whole_number("length", length, 1)
+        self.length = None if length is None else whole_number("length", length, COUNT)
         if length is not None and not endless:
             raise UsageError("length is for endless=True: without, an epoch exhausts every task exactly once.")
         self.weights = None if isinstance(weights, str) and weights == "size" else _weights(weights, self.tasks)

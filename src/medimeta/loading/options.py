@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import distributed
 
+from medimeta._numbers import COUNT, PARALLEL, SEED, Bounds, shown, whole_number
 from medimeta.errors import UsageError, bullet_list
 from medimeta.loading.normalize import Statistics
 from medimeta.loading.order import Shard
@@ -33,8 +32,8 @@ class Options:
     Traceback (most recent call last):
     ...
     medimeta.errors.UsageError: these settings cannot be used:
-      - batch_size must be a whole number of at least 1, got 2.5
-      - seed must be a whole number of at least 0, got -1
+      - batch_size must be a whole number from 1 to 1,000,000, got 2.5
+      - seed must be a whole number from 0 to 9,223,372,036,854,775,807, got -1
     """
 
     batch_size: int = 64
@@ -52,10 +51,10 @@ class Options:
 
     def __post_init__(self) -> None:
         problems = [
-            *self._whole("batch_size", 1),
-            *self._whole("seed", 0),
-            *self._whole("prefetch", 1),
-            *([] if self.threads is None else self._whole("threads", 1)),
+            *self._whole("batch_size", COUNT),
+            *self._whole("seed", SEED),
+            *self._whole("prefetch", COUNT),
+            *([] if self.threads is None else self._whole("threads", PARALLEL)),
             *self._shard_problems(),
         ]
         if self.augment is not None and not callable(self.augment):
@@ -71,41 +70,21 @@ class Options:
             return Shard(distributed.get_rank(), distributed.get_world_size(), self.even)
         return Shard(even=self.even)
 
-    def _whole(self, name: str, least: int) -> list[str]:
+    def _whole(self, name: str, bounds: Bounds) -> list[str]:
         try:
-            setattr(self, name, whole_number(name, getattr(self, name), least))
+            setattr(self, name, whole_number(name, getattr(self, name), bounds))
         except UsageError as error:
             return [str(error).rstrip(".")]
         return []
 
     def _shard_problems(self) -> list[str]:
         if (self.rank is None) != (self.world_size is None):
-            return [f"rank and world_size go together, got rank {self.rank} and world_size {self.world_size}"]
+            return [
+                f"rank and world_size go together, got rank {shown(self.rank)} and world_size {shown(self.world_size)}"
+            ]
         if self.rank is None:
             return []
-        problems = self._whole("rank", 0) + self._whole("world_size", 1)
+        problems = self._whole("rank", Bounds(0, COUNT.most)) + self._whole("world_size", COUNT)
         if not problems and self.rank >= self.world_size:  # type: ignore[operator]
             problems.append(f"rank must be below world_size, got rank {self.rank} of {self.world_size}")
         return problems
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """Return a whole number of at least `least`, as int.
-
-    Raises
-    ------
-    UsageError
-        It is none: too small, a fraction, a truth value, or something else.
-
-    Examples
-    --------
-    >>> whole_number("batch_size", 64, least=1)
-    64
-    """
-    try:
-        number = -1 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = -1
-    if number < least:
-        raise UsageError(f"{name} must be a whole number of at least {least}, got {value!r}.")
-    return number

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from medimeta._numbers import PARALLEL, whole_number
 from medimeta._processors import usable_processors
 from medimeta.errors import UsageError
 from medimeta.loading.buffers import BufferPool
@@ -109,8 +110,7 @@ def channel_statistics(
     >>> abs(images.mean().item()) < 1e-4, round(images.std().item(), 3)
     (True, 1.0)
     """
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads must be at least 1, got {threads}.")
+    threads = None if threads is None else whole_number("threads", threads, PARALLEL)
     parts = _images_once(datasets)
     images = sum(len(indices) for _, indices in parts)
     if not images:

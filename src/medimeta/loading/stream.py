@@ -7,6 +7,7 @@ augments and normalises it there. The place in an epoch can be saved and taken u
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,16 +15,16 @@ from functools import cached_property, partial
 from itertools import count, pairwise
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from medimeta._numbers import Bounds, whole_number
 from medimeta._processors import usable_processors
 from medimeta.errors import UsageError, problems_error
 from medimeta.loading.ahead import Job, ReadAhead
 from medimeta.loading.dataset import TaskDataset
 from medimeta.loading.normalize import Normalize
-from medimeta.loading.options import Options, whole_number
+from medimeta.loading.options import Options
 from medimeta.loading.order import Order, Shard, Turn, chance, worker_share
 from medimeta.loading.transfer import Transfer
 
@@ -31,6 +32,7 @@ Labels = torch.Tensor | dict[str, torch.Tensor]
 Loaded = tuple[Turn, torch.Tensor]
 B = TypeVar("B")
 
+PLACE = Bounds(0, 2**63 - 1)  # of epochs, and of batches in one
 MOST_THREADS = 4  # more read no faster from memory
 MIN_BYTES_A_PART = 1 << 20  # below, handing work to a thread costs more than the copy
 AUGMENTATION = 1  # number of the stream of chance; 0 is the order's
@@ -65,8 +67,10 @@ class BatchStream(IterableDataset[B]):
         self.options = options
         self._datasets = tuple(datasets)
         self.shard = options.shard()
-        image_bytes = [int(np.prod(dataset.stored.info.image_shape)) for dataset in datasets]
-        self._transfer = Transfer(options.device, options.batch_size * max(image_bytes))
+        most_bytes = max(
+            min(options.batch_size, len(dataset)) * math.prod(dataset.stored.info.image_shape) for dataset in datasets
+        )
+        self._transfer = Transfer(options.device, most_bytes)
         self._channels = [
             (dataset.stored.info.channels, 3 if options.rgb else dataset.channels) for dataset in datasets
         ]
@@ -120,7 +124,7 @@ class BatchStream(IterableDataset[B]):
         After `load_state_dict`, naming the epoch of the state keeps the place in it. Workers of a DataLoader that do
         not persist begin each pass with the epoch that is set here.
         """
-        epoch = whole_number("epoch", epoch, 0)
+        epoch = whole_number("epoch", epoch, PLACE)
         if self._latest is not None or epoch != self._next.epoch:
             self._next = Progress(epoch)
         self._latest = None
@@ -157,7 +161,7 @@ class BatchStream(IterableDataset[B]):
             raise problems_error(
                 UsageError, "the state is of other batches:", problems, "Make them as they were made then."
             )
-        epoch, position = (whole_number(name, state[name], 0) for name in ("epoch", "position"))
+        epoch, position = (whole_number(name, state[name], PLACE) for name in ("epoch", "position"))
         total = self._total()
         if total is not None and position > self._furthest(total):
             raise UsageError(f"the state is at batch {position}, but there are {self.shard.count(total)} in an epoch.")

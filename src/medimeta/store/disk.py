@@ -35,7 +35,9 @@ def room(count: int) -> str:
 
     Examples
     --------
-    >>> room(2_400_000), room(48_000_000_000)
-    ('2.4 MB', '48.0 GB')
+    >>> room(640), room(2_400_000), room(48_000_000_000)
+    ('0.6 kB', '2.4 MB', '48.0 GB')
     """
+    if count < 5e4:  # 0.0 MB would say nothing
+        return f"{count / 1e3:.1f} kB"
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -9,7 +9,6 @@ unchanged file was seen came from that file.
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Self
 import h5py
 import numpy as np
 
+from medimeta._numbers import PARALLEL, whole_number
 from medimeta._processors import usable_processors
 from medimeta.errors import ChangedStoreError, DamagedStoreError, DatasetNotFoundError, UsageError
 from medimeta.store import aligned, layout
@@ -70,7 +70,7 @@ class ImageBlock:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.path = Path(path).absolute()  # it may be read after the process has gone elsewhere
-        self.threads = min(4, usable_processors()) if threads is None else _at_least_one(threads)
+        self.threads = min(4, usable_processors()) if threads is None else whole_number("threads", threads, PARALLEL)
         self.state, self.shape, self.offset = _inspect(self.path)
         self._opened: tuple[int, OpenedBlock] | None = None
 
@@ -131,7 +131,7 @@ class ImageBlock:
         """
         wanted = check_indices(indices, len(self), self.path)
         out = self._buffer(out, (wanted.size, *self.shape[1:]))
-        threads = self.threads if threads is None else _at_least_one(threads)
+        threads = self.threads if threads is None else whole_number("threads", threads, PARALLEL)
         if wanted.size:
             with self.unchanged():
                 self._open().read(wanted, out, threads)
@@ -208,16 +208,6 @@ class ImageBlock:
             block = ChunkedBlock(self.path) if self.offset is None else ContiguousBlock(self.path, self.offset)
             self._opened = opened = process, block
         return opened[1]
-
-
-def _at_least_one(threads: int) -> int:
-    try:
-        count = operator.index(threads)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise UsageError(f"threads must be a whole number, at least 1, got {threads!r}.")
-    return count
 
 
 def _inspect(path: Path) -> tuple[FileState, tuple[int, ...], int | None]:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from medimeta.catalogue.catalogue import default_catalogue
 from medimeta.catalogue.own import UNSPECIFIED, own_terms
 from medimeta.catalogue.reading import SafeLoader
-from medimeta.catalogue.schema import DatasetCard, Licence, Samples, TaskCard, normalised
+from medimeta.catalogue.schema import DatasetCard, Licence, Samples, TaskCard, as_name, normalised
 from medimeta.errors import DamagedStoreError, UnknownNameError, unknown_name
 from medimeta.store import layout
 
@@ -216,7 +216,7 @@ def known_task(name: str, root: str | os.PathLike[str] | None = None) -> TaskCar
     UnknownNameError, DamagedStoreError
         See `known_dataset`.
     """
-    dataset, slash, task = name.partition("/")
+    dataset, slash, task = as_name(name, "task").partition("/")
     card = known_dataset(dataset, root)
     if not slash:
         return card.primary

@@ -14,6 +14,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from medimeta._files import as_path
+
 IMAGES = "images.hdf5"
 IMAGES_DATASET = "images"
 TIFF_IMAGES = "images"
@@ -37,7 +39,7 @@ def default_root(root: str | os.PathLike[str] | None = None) -> Path:
     >>> default_root("somewhere").name
     'somewhere'
     """
-    return Path(root) if root is not None else Path(os.environ.get("MEDIMETA_ROOT") or "data")
+    return as_path(root, "root") if root is not None else Path(os.environ.get("MEDIMETA_ROOT") or "data")
 
 
 def stem(index: int) -> str:

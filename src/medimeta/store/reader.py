@@ -298,6 +298,7 @@ def find_dataset(name: str, root: Path) -> Path:
                 way_out = "This version cannot build it yet; a folder in release 1.0's layout can be put there."
             else:
                 way_out = f"Build it with: medimeta build {card.id} --source PATH --root {root}"
+                way_out += f", or fetch the release: medimeta download {card.id} --root {root}"
             raise DatasetNotFoundError(f"{root / card.id}: is not there (under {root} there is {here}). {way_out}")
     names = [*(card.id for card in known), *(folder.name for folder in built)]
     raise unknown_name("dataset", name, names, hint=f"Under {root} there is {here}.")

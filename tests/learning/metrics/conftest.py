@@ -37,7 +37,10 @@ def _one_vs_rest(card, labels):
 
 @st.composite
 def _cases(draw, card, max_samples=20, highest=1.0):
-    """Draw few samples, so that classes are often absent, and scores with many ties or with few."""
+    """Draw few samples, so that classes are often absent, and scores with many ties or with few.
+
+    Those of several classes sum to 1: they are the pieces into which some cuts divide `steps`.
+    """
     count = draw(st.integers(1, max_samples))
     steps = draw(st.sampled_from([2, 10, 1000]))
     multilabel = card.target is mm.TaskTarget.MULTILABEL
@@ -45,7 +48,10 @@ def _cases(draw, card, max_samples=20, highest=1.0):
     label_shape = (count, len(card.labels)) if multilabel else count
     score_shape = count if card.target is mm.TaskTarget.BINARY else (count, len(card.labels))
     labels = draw(arrays(np.int64, label_shape, elements=st.sampled_from(keys)))
-    scores = np.minimum(draw(arrays(np.int64, score_shape, elements=st.integers(0, steps))) / steps, highest)
+    scores = draw(arrays(np.int64, score_shape, elements=st.integers(0, steps)))
+    if card.target in (mm.TaskTarget.MULTICLASS, mm.TaskTarget.ORDINAL):
+        scores = np.diff(np.sort(scores[:, 1:], axis=1), axis=1, prepend=0, append=steps)
+    scores = np.minimum(scores / steps, highest)
     names = card.classes[1:] if card.target is mm.TaskTarget.BINARY else card.classes
     return Case(labels, scores, _one_vs_rest(card, labels), scores.reshape(count, -1), names)
 

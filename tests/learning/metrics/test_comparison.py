@@ -17,6 +17,8 @@ def models(noisy):
     def make(name, noise=0.2):
         labels, first = noisy(name, count=80)
         second = np.clip((1 - noise) * first + noise * np.random.default_rng(9).random(first.shape), 0, 1)
+        if mm.task(name).target in (mm.TaskTarget.MULTICLASS, mm.TaskTarget.ORDINAL):
+            second /= second.sum(axis=1, keepdims=True)
         return labels, first, second
 
     return make
@@ -96,4 +98,4 @@ def test_what_is_wrong_with_either_model_is_told_by_its_name():
     problems = str(caught.value)
     assert "first_scores of 1 samples are not finite, the first is sample 1" in problems
     assert "second_scores must have the shape (2,), got (3,)" in problems
-    assert "seed must be a whole number, 0 or more, got -1" in problems
+    assert "seed must be a whole number from 0 to 9,223,372,036,854,775,807, got -1" in problems

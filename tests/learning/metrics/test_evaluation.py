@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, roc_auc_score
@@ -49,7 +50,7 @@ def test_classes_are_named_and_counted(name, one_vs_rest):
     rng = np.random.default_rng(0)
     multilabel = name == MULTILABEL
     labels = rng.choice([0, 1] if multilabel else card.keys, (40, 14) if multilabel else 40)
-    scores = rng.random(40 if name == BINARY else (40, len(card.labels)))
+    scores = rng.random(40) if name == BINARY else rng.dirichlet(np.ones(len(card.labels)), 40)
     per_class = evaluate(name, labels, scores, resamples=0).per_class
     names = card.classes[1:] if name == BINARY else card.classes
     counts = dict(zip(names, one_vs_rest(card, labels).sum(axis=0), strict=True))
@@ -238,7 +239,37 @@ def test_patients_may_be_named_by_anything_that_compares_equal(noisy):
     assert evaluate(BINARY, labels, scores, groups=[("hospital", number) for number in numbers]) == expected
 
 
-TWO_BY_THREE = np.full((2, 3), 0.3)
+TWO_BY_THREE = np.full((2, 3), 1 / 3)
+
+
+@pytest.mark.parametrize(("name", "labels"), [(MULTICLASS, [0, 1, 2]), (ORDINAL, [1, 10, 4])])
+def test_rows_that_do_not_sum_to_1_are_refused_unless_each_class_is_scored_for_itself(name, labels):
+    """Confidence would mean nothing, and a row with a larger sum would rank higher for each of its classes."""
+    count = len(mm.task(name).labels)
+    right = np.random.default_rng(0).dirichlet(np.ones(count), 3)
+    wrong = right.copy()
+    wrong[1:] = 0.9
+    told = rf"scores of 2 samples do not sum to 1 .* sample 1: expected 1 within {0.005 * count}, got {0.9 * count:.4g}"
+    with pytest.raises(MetricError, match=rf"{told}; apply the softmax to logits first.* one_vs_rest=True"):
+        evaluate(name, labels, wrong)
+    with pytest.raises(MetricError, match="second_scores of 2 samples do not sum to 1"):
+        mm.compare(name, labels, right, wrong)
+    assert evaluate(name, labels, wrong, resamples=0, one_vs_rest=True).samples == 3
+    assert mm.compare(name, labels, right, wrong, resamples=0, one_vs_rest=True).second.samples == 3
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1), concentration=st.sampled_from([0.01, 1, 100]))
+def test_what_rounding_leaves_of_probabilities_is_evaluated(seed, concentration):
+    """Of any model: float16, bfloat16 (8 bits of precision), float32, and tables with two decimals."""
+    scores = np.random.default_rng(seed).dirichlet(np.full(5, concentration), 10)
+    bfloat16 = torch.from_numpy(scores).bfloat16().double().numpy()
+    for rounded in (scores.astype(np.float16), scores.astype(np.float32), bfloat16, scores.round(2)):
+        assert evaluate(ORDINAL, GRADES * 2, rounded, resamples=0).samples == 10
+
+
+def test_rows_of_other_kinds_of_task_need_not_sum_to_1():
+    assert evaluate(MULTILABEL, np.eye(14, dtype=int), np.full((14, 14), 0.9), resamples=0).samples == 14
 
 
 @pytest.mark.parametrize(
@@ -269,8 +300,8 @@ TWO_BY_THREE = np.full((2, 3), 0.3)
         (BINARY, [], [], {}, "there are no samples"),
         (BINARY, 1, 0.5, {}, "there are no samples"),
         (BINARY, [0, 1], [0.1, 0.2], {"absent": "omit"}, "absent must be 'skip' or 'zero', got 'omit'"),
-        (BINARY, [0, 1], [0.1, 0.2], {"resamples": -1}, "resamples must be 0 or more"),
-        (BINARY, [0, 1], [0.1, 0.2], {"confidence": 1.0}, "confidence within 0..1"),
+        (BINARY, [0, 1], [0.1, 0.2], {"resamples": -1}, "resamples must be a whole number from 0 to"),
+        (BINARY, [0, 1], [0.1, 0.2], {"confidence": 1.0}, "confidence must be a number between 0 and 1"),
         (BINARY, [0, 1], [0.1, 0.2], {"groups": ["a"]}, "one group a sample, got 1 for 2 samples"),
     ],
 )
@@ -284,10 +315,10 @@ def test_all_problems_are_told_at_once():
     with pytest.raises(MetricError) as caught:
         evaluate(BINARY, [0, 7], [0.5, 2.0], absent="never", confidence=2, groups=["a", "b", "c"])
     problems = str(caught.value).splitlines()[1:]
-    words = ("absent must be", "confidence within", "labels hold [7]", "probabilities", "got 3 for 2 samples")
+    words = ("absent must be", "confidence must", "labels hold [7]", "probabilities", "got 3 for 2 samples")
     assert all(word in problem for word, problem in zip(words, problems, strict=True))
 
 
 def test_more_resamples_than_memory_holds_are_refused():
-    with pytest.raises(MetricError, match="resamples must be at most 1,000,000, got 1,000,000,000,000,000"):
+    with pytest.raises(MetricError, match="resamples must be a whole number from 0 to 1,000,000, got 1000000000000000"):
         mm.evaluate("bus/malignancy", [0, 1], [0.1, 0.9], resamples=10**15)

@@ -22,13 +22,17 @@ def predicted(store):
         stored, card = store(name)
         samples = stored.split(split)
         rng = np.random.default_rng(seed)
-        outputs = () if card.target is mm.TaskTarget.BINARY else (len(card.labels),)
+        scores = rng.random((len(samples), len(card.labels)))
+        if card.target is mm.TaskTarget.BINARY:
+            scores = scores[:, 0]
+        elif card.target is not mm.TaskTarget.MULTILABEL:
+            scores /= scores.sum(axis=1, keepdims=True)
         subjects = stored.subjects()
         fields = {
             "data": stored.fingerprint(),
             "samples": samples,
             "labels": stored.labels(card)[samples],
-            "scores": rng.random((len(samples), *outputs)),
+            "scores": scores,
             "subjects": None if subjects is None else subjects[samples],
         }
         return Predictions(task=card.id, split=split, **fields | changes)

@@ -27,12 +27,13 @@ def test_all_that_is_wrong_is_told_at_once():
     assert str(caught.value).splitlines()[1:] == [
         "  - method must be one of multi-task, maml, got 'mamml'",
         "  - augmentation must be settings by name, got 3",
-        "  - steps_per_epoch must be at least 1, got 0",
-        "  - task_weights must be above 0, got -1 for bus/malignancy, and a number, got 'a' for pbc/cell class",
+        "  - steps_per_epoch must be from 1 to 1,000,000, got 0",
+        "  - task_weights must be above 0 and at most 1,000,000,000, got -1 for bus/malignancy, and a number, got 'a' "
+        "for pbc/cell class",
         "  - order must be one of 1, 2, got 3",
         "  - shots must be a number, or two in ascending order, got (5, 1)",
-        "  - queries must be at least 1, got 0",
-        "  - inner_learning_rate must be above 0, got 0",
+        "  - queries must be from 1 to 1,000,000, got 0",
+        "  - inner_learning_rate must be above 0 and at most 1,000,000,000, got 0",
     ]
 
 

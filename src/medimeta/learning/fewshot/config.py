@@ -7,10 +7,11 @@ import json
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Self
 
+from medimeta._numbers import COUNT, Bounds
 from medimeta.errors import unknown_name
 from medimeta.learning.config import BatchNorm, Count, Normalisation, Positive, Precision, Seed
 from medimeta.learning.fewshot.methods import METHODS
-from medimeta.learning.settings import Bounds, changed, check
+from medimeta.learning.settings import changed, check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +71,14 @@ class FewShotConfig:
     weights: str = "imagenet"
     shots: Count = 5
     queries: Count = 10
-    ways: Annotated[int, Bounds(least=2)] | None = None
+    ways: Annotated[int, Bounds(2, COUNT.most)] | None = None
     episodes: Count = 100
     disjoint_subjects: bool = True
     normalize: Normalisation = "imagenet"
     precision: Precision = "32-true"
     batch_size: Count = 64
     seed: Seed = 0
-    steps: Annotated[int, Bounds(least=0)] = 50
+    steps: Annotated[int, Bounds(0, COUNT.most)] = 50
     learning_rate: Positive = 1e-3
     penalty: Positive = 1.0
     inner_steps: Count = 4
@@ -85,7 +86,7 @@ class FewShotConfig:
     inner_batch_norm: BatchNorm = "support"
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
+        if not isinstance(self.method, str) or self.method not in METHODS:
             raise unknown_name("few-shot method", str(self.method), METHODS)
         check(self, "the few-shot settings are not usable:")
 

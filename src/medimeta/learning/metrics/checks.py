@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import numbers
+from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from medimeta._numbers import COUNT, SEED, Bounds, shown, whole_number
 from medimeta.catalogue.schema import TaskCard, TaskTarget
-from medimeta.errors import MetricError, bullet_list
+from medimeta.errors import MetricError, UsageError, bullet_list
 from medimeta.learning.metrics.arithmetic import Floats
 from medimeta.learning.metrics.bootstrap import Groups, group_numbers
+from medimeta.learning.metrics.figures import one_of_several
 from medimeta.learning.metrics.scores import AbsentRule
 from medimeta.store.table import LabelArray, class_indices
 
-MOST_RESAMPLES = 1_000_000
+RESAMPLES = Bounds(0, COUNT.most)
 ROUNDING = 1e-6
 """What a probability in float32 may be off 0..1."""
+WRITTEN = 0.005
+"""What each score of a row may miss: tables with two decimals round by so much. The rows of bfloat16 (off by 2**-8 of
+their sum) and of float16 (2**-11) miss less."""
 
 
 class Options(NamedTuple):
@@ -26,6 +33,7 @@ class Options(NamedTuple):
     resamples: int
     confidence: float
     seed: int
+    one_vs_rest: bool = False
 
 
 class Checked(NamedTuple):
@@ -77,7 +85,7 @@ def check(
     predicted = []
     for name, values in scores.items():
         array = as_scores(card, _number_array(name, values, np.float64, problems))
-        problems += score_problems(card, array, count, name)
+        problems += score_problems(card, array, count, name, one_vs_rest=options.one_vs_rest)
         predicted.append(array)
     numbers = None
     if groups is not None and len(groups) != count:
@@ -96,15 +104,14 @@ def option_problems(options: Options) -> list[str]:
     """Say what is wrong with options."""
     problems = []
     if options.absent not in get_args(AbsentRule):
-        problems.append(f"absent must be 'skip' or 'zero', got {options.absent!r}")
-    if not _whole(options.resamples) or not 0 < options.confidence < 1:
-        problems.append(
-            f"resamples must be 0 or more and confidence within 0..1, got {options.resamples} and {options.confidence}"
-        )
-    elif options.resamples > MOST_RESAMPLES:
-        problems.append(f"resamples must be at most {MOST_RESAMPLES:,}, got {options.resamples:,}")
-    if not _whole(options.seed):
-        problems.append(f"seed must be a whole number, 0 or more, got {options.seed!r}")
+        problems.append(f"absent must be 'skip' or 'zero', got {shown(options.absent)}")
+    for name, bounds in (("resamples", RESAMPLES), ("seed", SEED)):
+        try:
+            whole_number(name, getattr(options, name), bounds)
+        except UsageError as error:
+            problems.append(str(error).rstrip("."))
+    if not isinstance(options.confidence, numbers.Real) or not 0 < options.confidence < 1:
+        problems.append(f"confidence must be a number between 0 and 1, got {shown(options.confidence)}")
     return problems
 
 
@@ -125,8 +132,32 @@ def as_scores(card: TaskCard, scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return scores[:, 0] if single else scores
 
 
-def score_problems(card: TaskCard, scores: npt.NDArray[Any], count: int, name: str = "scores") -> list[str]:
-    """Say what is wrong with the scores of `count` samples; `name` is what they are called."""
+def score_problems(
+    card: TaskCard,
+    scores: npt.NDArray[Any],
+    count: int,
+    name: str = "scores",
+    *,
+    one_vs_rest: bool = False,
+    row: Callable[[int], str] = "sample {}".format,
+) -> list[str]:
+    """Say what is wrong with the scores of `count` samples.
+
+    Parameters
+    ----------
+    card : TaskCard
+        The task.
+    scores : ndarray
+        The scores.
+    count : int
+        How many samples there are.
+    name : str
+        What the scores are called.
+    one_vs_rest : bool
+        Whether the scores of several classes are those of each against the rest, which need not sum to 1.
+    row : callable
+        What a sample is called, by its number from 0.
+    """
     binary = card.target is TaskTarget.BINARY
     shape = (count,) if binary else (count, len(card.labels))
     if scores.shape != shape:
@@ -140,7 +171,30 @@ def score_problems(card: TaskCard, scores: npt.NDArray[Any], count: int, name: s
             f"{name} must be probabilities in 0..1, got {scores.min():.4g} to {scores.max():.4g}; "
             f"apply the sigmoid or softmax to logits first"
         ]
-    return []
+    return [] if one_vs_rest or not one_of_several(card) else _sum_problems(scores, name, row)
+
+
+def most_off(classes: int) -> float:
+    """Return what the scores of a sample may miss 1 by in all; see `WRITTEN`.
+
+    Examples
+    --------
+    >>> most_off(3)
+    0.015
+    """
+    return WRITTEN * classes
+
+
+def _sum_problems(scores: npt.NDArray[Any], name: str, row: Callable[[int], str]) -> list[str]:
+    sums, most = scores.sum(axis=1), most_off(scores.shape[1])
+    wrong = np.flatnonzero(np.abs(sums - 1) > most + ROUNDING)
+    if not wrong.size:
+        return []
+    return [
+        f"{name} of {wrong.size:,} samples do not sum to 1 over the classes, the first are those of {row(wrong[0])}: "
+        f"expected 1 within {most:g}, got {sums[wrong[0]]:.4g}; apply the softmax to logits first. Scores of each "
+        f"class against the rest need not sum to 1: pass one_vs_rest=True, or --one-vs-rest"
+    ]
 
 
 def _number_array(name: str, values: npt.ArrayLike, kind: Any, problems: list[str]) -> npt.NDArray[Any]:
@@ -149,7 +203,3 @@ def _number_array(name: str, values: npt.ArrayLike, kind: Any, problems: list[st
     except (ValueError, TypeError, OverflowError) as error:
         problems.append(f"{name} must be an array of numbers ({error})")
         return np.empty(0, dtype=kind)
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from medimeta.catalogue.catalogue import default_catalogue
+from medimeta.catalogue.catalogue import task_card
 from medimeta.catalogue.schema import TaskCard
 from medimeta.learning.metrics.arithmetic import Floats
 from medimeta.learning.metrics.bootstrap import Groups, Interval, interval, p_value
@@ -71,6 +71,7 @@ def compare(
     confidence: float = 0.95,
     groups: Groups | None = None,
     seed: int = 0,
+    one_vs_rest: bool = False,
 ) -> Comparison:
     """Compare the scores of two models by a paired bootstrap: both are evaluated on the same resamples.
 
@@ -86,7 +87,7 @@ def compare(
         Labels as stored.
     first_scores, second_scores : array of float, shape (N,), (N, K) or (N, L)
         Probabilities of either model, as for `evaluate`.
-    absent, resamples, confidence, groups, seed
+    absent, resamples, confidence, groups, seed, one_vs_rest
         As for `evaluate`.
 
     Returns
@@ -108,8 +109,8 @@ def compare(
     >>> found.differences["auroc"].value, found.differences["auroc"].p_value < 0.05
     (0.25, True)
     """
-    card = default_catalogue().task(task) if isinstance(task, str) else task
-    options = Options(absent, resamples, confidence, seed)
+    card = task_card(task)
+    options = Options(absent, resamples, confidence, seed, one_vs_rest)
     models = {"first_scores": first_scores, "second_scores": second_scores}
     checked = check(card, labels, models, groups, options)
     [first, second], once, drawn = scored(card, checked, options)

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from medimeta.catalogue.catalogue import default_catalogue
+from medimeta.catalogue.catalogue import task_card
 from medimeta.catalogue.schema import TaskCard, TaskTarget
 from medimeta.learning.metrics.arithmetic import Floats, macro
 from medimeta.learning.metrics.bootstrap import Groups, Units, interval
@@ -34,6 +34,7 @@ def evaluate(
     confidence: float = 0.95,
     groups: Groups | None = None,
     seed: int = 0,
+    one_vs_rest: bool = False,
 ) -> Scores:
     """Evaluate scores of a task.
 
@@ -44,7 +45,8 @@ def evaluate(
     labels : array of int, shape (N,) or (N, L)
         Labels as stored.
     scores : array of float, shape (N,), (N, K) or (N, L)
-        Probabilities: binary, of class 1, shape ``(N,)`` or ``(N, 1)``; else one column per label.
+        Probabilities: binary, of class 1, shape ``(N,)`` or ``(N, 1)``; else one column per label. Those of several
+        classes or grades sum to 1.
     absent : {"skip", "zero"}
         Whether a class without positives or negatives is left out of the mean, or counts 0.
     resamples : int
@@ -55,6 +57,9 @@ def evaluate(
         Patient of each sample; then patients are drawn, not samples. None and NaN are each a patient of its own.
     seed : int
         Seed of the resampling.
+    one_vs_rest : bool
+        Whether the scores of several classes are those of each against the rest, as of a sigmoid for each: then they
+        need not sum to 1.
 
     Returns
     -------
@@ -74,8 +79,8 @@ def evaluate(
     >>> result.auroc, result.accuracy, result.per_class["malignant finding"].recall
     (0.75, 0.5, 0.5)
     """
-    card = default_catalogue().task(task) if isinstance(task, str) else task
-    options = Options(absent, resamples, confidence, seed)
+    card = task_card(task)
+    options = Options(absent, resamples, confidence, seed, one_vs_rest)
     checked = check(card, labels, {"scores": scores}, groups, options)
     [result] = scored(card, checked, options)[0]
     return result

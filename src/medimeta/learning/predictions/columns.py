@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medimeta.catalogue.schema import TaskCard, TaskTarget
-from medimeta.learning.metrics.checks import as_scores, label_problems, score_problems
+from medimeta.learning.metrics.checks import as_scores, label_problems, most_off, score_problems
 from medimeta.learning.predictions.predictions import Floats, Integers, Predictions
 from medimeta.store.layout import image_index, image_name
 
@@ -20,11 +20,17 @@ INDEX, FILEPATH, LABEL, SUBJECT, SCORES = "index", "filepath", "label", "subject
 RESERVED = (INDEX, FILEPATH, LABEL, SUBJECT, SCORES, "split", "task", "data")
 
 SHOWN = 5  # rows that a problem names
-NEAR = 1e-3  # what the two scores of a binary task may miss 1 by
 
 
 def assemble(
-    card: TaskCard, split: str, data: str | None, columns: Columns, row: RowName, problems: list[str]
+    card: TaskCard,
+    split: str,
+    data: str | None,
+    columns: Columns,
+    row: RowName,
+    problems: list[str],
+    *,
+    one_vs_rest: bool,
 ) -> Predictions | None:
     """Make predictions of columns; what is wrong with them is added to `problems`.
 
@@ -40,6 +46,8 @@ def assemble(
         What a row is called in messages, by its number from 0.
     problems : list of str
         Problems so far.
+    one_vs_rest : bool
+        As of `medimeta.evaluate`.
 
     Returns
     -------
@@ -47,7 +55,7 @@ def assemble(
         None where there were problems.
     """
     before = len(problems)
-    scores = _scores(card, columns, row, problems)
+    scores = _scores(card, columns, row, problems, one_vs_rest=one_vs_rest)
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
@@ -75,7 +83,7 @@ def score_names(card: TaskCard) -> tuple[str, ...]:
     return card.classes[1:] if card.target is TaskTarget.BINARY else card.classes
 
 
-def _scores(card: TaskCard, columns: Columns, row: RowName, problems: list[str]) -> Floats | None:
+def _scores(card: TaskCard, columns: Columns, row: RowName, problems: list[str], *, one_vs_rest: bool) -> Floats | None:
     names = score_names(card)
     given = [name for name in card.classes if name in columns and name not in RESERVED]
     unknown = [name for name in columns if name not in given and name not in RESERVED]
@@ -107,7 +115,7 @@ def _scores(card: TaskCard, columns: Columns, row: RowName, problems: list[str])
     if wrong.size:
         problems.append(f"scores are not finite (NaN or infinite) in {rows_named(wrong, row)}")
         return None
-    problems += score_problems(card, scores, len(scores))
+    problems += score_problems(card, scores, len(scores), one_vs_rest=one_vs_rest, row=row)
     return scores
 
 
@@ -115,7 +123,7 @@ def _check_complement(
     negative: npt.NDArray[Any], positive: npt.NDArray[Any], row: RowName, problems: list[str]
 ) -> None:
     if negative.dtype.kind in "fiub" and positive.dtype.kind in "fiub":
-        wrong = np.flatnonzero(np.abs(negative + positive - 1.0) > NEAR)
+        wrong = np.flatnonzero(np.abs(negative + positive - 1.0) > most_off(2))
         if wrong.size:
             problems.append(f"the scores of both labels do not add up to 1 in {rows_named(wrong, row)}")
 

@@ -62,7 +62,9 @@ def csv_bytes(predictions: Mapping[str, Predictions], card: TaskCard) -> bytes:
     return text.getvalue().encode()
 
 
-def read_csv(path: Path, card: TaskCard, split: str, problems: list[str]) -> dict[str, Predictions]:
+def read_csv(
+    path: Path, card: TaskCard, split: str, problems: list[str], *, one_vs_rest: bool
+) -> dict[str, Predictions]:
     """Read a CSV file; what is wrong in it is added to `problems`.
 
     Parameters
@@ -75,6 +77,8 @@ def read_csv(path: Path, card: TaskCard, split: str, problems: list[str]) -> dic
         Of all rows, where there is no column that says it.
     problems : list of str
         Problems so far.
+    one_vs_rest : bool
+        As of `medimeta.evaluate`.
 
     Raises
     ------
@@ -107,7 +111,7 @@ def read_csv(path: Path, card: TaskCard, split: str, problems: list[str]) -> dic
             if values is not None:
                 columns[name] = values
         if not own:
-            made = assemble(card, part, None, columns, line, own)
+            made = assemble(card, part, None, columns, line, own, one_vs_rest=one_vs_rest)
             if made is not None:
                 found[part] = made
         problems += own

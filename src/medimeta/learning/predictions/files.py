@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from medimeta._files import write_whole
+from medimeta._files import as_path, write_whole
 from medimeta.catalogue.catalogue import check_split
 from medimeta.catalogue.schema import TaskCard, normalised
 from medimeta.errors import PredictionsError, PredictionsNotFoundError, UsageError, problems_error
@@ -76,6 +76,7 @@ def read_predictions(
     *,
     split: str = "test",
     root: str | os.PathLike[str] | None = None,
+    one_vs_rest: bool = False,
 ) -> dict[str, Predictions]:
     """Read predictions of this package or of any other framework. Nothing is unpickled.
 
@@ -89,6 +90,8 @@ def read_predictions(
         The split that the samples are of, where the file does not say it.
     root : path, optional
         Where a task lies that is not in the catalogue.
+    one_vs_rest : bool
+        Whether the scores of several classes are those of each against the rest, which need not sum to 1.
 
     Returns
     -------
@@ -116,9 +119,9 @@ def read_predictions(
         named = told(arrays, "task")
         if named is not None and card is not None and normalised(named) != normalised(card.id):
             raise PredictionsError(f"{file}: holds predictions of {named!r}, not of {card.id!r}.")
-        found = from_arrays(arrays, card or _task(file, named, root), split, problems)
+        found = from_arrays(arrays, card or _task(file, named, root), split, problems, one_vs_rest=one_vs_rest)
     else:
-        found = read_csv(file, card or _task(file, None, root), split, problems)
+        found = read_csv(file, card or _task(file, None, root), split, problems, one_vs_rest=one_vs_rest)
     if problems:
         raise problems_error(PredictionsError, f"{file}: cannot be used.", problems, WAY_OUT)
     return found
@@ -131,7 +134,7 @@ def _task(file: Path, named: str | None, root: str | os.PathLike[str] | None) ->
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:
-    file = Path(path)
+    file = as_path(path, "path")
     if file.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{file}: predictions are kept in files named {' or '.join('*' + name for name in SUFFIXES)}.")
     return file

@@ -117,7 +117,9 @@ def told(arrays: Arrays, name: str) -> str | None:
     return str(value) if value is not None and value.ndim == 0 and value.dtype.kind == "U" else None
 
 
-def from_arrays(arrays: Arrays, card: TaskCard, split: str, problems: list[str]) -> dict[str, Predictions]:
+def from_arrays(
+    arrays: Arrays, card: TaskCard, split: str, problems: list[str], *, one_vs_rest: bool
+) -> dict[str, Predictions]:
     """Make predictions of arrays; what is wrong is added to `problems`.
 
     Parameters
@@ -130,6 +132,8 @@ def from_arrays(arrays: Arrays, card: TaskCard, split: str, problems: list[str])
         Of arrays whose name does not say it.
     problems : list of str
         Problems so far.
+    one_vs_rest : bool
+        As of `medimeta.evaluate`.
     """
     parts: dict[str, dict[str, npt.NDArray[Any]]] = {}
     for name, values in arrays.items():
@@ -146,7 +150,8 @@ def from_arrays(arrays: Arrays, card: TaskCard, split: str, problems: list[str])
         scalars = [name for name, values in columns.items() if values.ndim == 0]
         own += [f"{name!r} must be an array with one row a sample, got a single value" for name in scalars]
         if not scalars:
-            made = assemble(card, part, told(arrays, "data"), columns, lambda row: f"row {row}", own)
+            data = told(arrays, "data")
+            made = assemble(card, part, data, columns, "row {}".format, own, one_vs_rest=one_vs_rest)
             if made is not None and digest is not None and made.samples_sha256 != str(digest):
                 own.append("the samples are not those that the fingerprint in the file is of: it was changed by hand")
             elif made is not None:

@@ -24,6 +24,7 @@ from medimeta.learning.device import Devices, gpus
 from medimeta.learning.pretraining.config import PretrainConfig
 from medimeta.learning.pretraining.modules import PretrainModule
 from medimeta.learning.train import EpochDone
+from medimeta.learning.training.fit import stopped_by
 
 BEST, LAST = "best", "last"  # names of the checkpoints
 DIVERGED = "pre-training diverged in its first epoch; try a lower learning rate"
@@ -174,8 +175,8 @@ def _explained(config: PretrainConfig, folder: Path) -> Iterator[None]:
     """Say what to do where memory or disk are too small."""
     try:
         yield
-    except SystemExit as error:  # so Lightning leaves on Ctrl-C
-        raise KeyboardInterrupt from error
+    except SystemExit as error:
+        raise stopped_by(error) from error
     except torch.OutOfMemoryError as error:
         way_out = LESS_MEMORY[config.method].format(**config.as_dict())
         raise MedimetaError(

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import math
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.nn.parallel import DistributedDataParallel
 
 from medimeta.catalogue.schema import TaskCard
@@ -190,8 +192,8 @@ class Fit:
         validation = plain_batches(self.val_set, at_once, device, group.share)
         try:
             trainer.fit(module, batches, validation)
-        except SystemExit as error:  # so Lightning leaves on Ctrl-C
-            raise KeyboardInterrupt from error
+        except SystemExit as error:
+            raise stopped_by(error) from error
 
     def _checkpoints(self, group: Group) -> Checkpoints | None:
         if self.folder is None:
@@ -244,6 +246,14 @@ class Fitted:
         """Return the parameters of the best epoch."""
         state: Tensors = torch.load(io.BytesIO(self.parameters), map_location="cpu", weights_only=True)
         return state
+
+
+def stopped_by(error: SystemExit) -> BaseException:
+    """Return what has stopped a fit that Lightning leaves by an exit of its own: Ctrl-C, or SIGTERM.
+
+    In a command SIGTERM comes as Ctrl-C, see `medimeta._interrupts`. A script leaves with the code that shells know.
+    """
+    return SystemExit(128 + signal.SIGTERM) if isinstance(error, SIGTERMException) else KeyboardInterrupt()
 
 
 def _packed(state: Tensors) -> bytes:
