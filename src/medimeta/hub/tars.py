@@ -39,7 +39,6 @@ def extract_tar(out: Extraction, packing: str) -> None:
                 stream.allow(info.size)
                 if name := _admitted(info, out):
                     out.write(name, info.size, _blocks(out.archive, tar, info))
-                    stream.allow(0)
         out.finish()
 
 
