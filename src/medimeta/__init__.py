@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from medimeta.catalogue.schema import TaskCard as TaskCard
     from medimeta.catalogue.schema import TaskTarget as TaskTarget
     from medimeta.errors import MedimetaError as MedimetaError
+    from medimeta.hub.download import download as download
+    from medimeta.hub.report import DownloadReport as DownloadReport
     from medimeta.learning.fewshot.config import FewShotConfig as FewShotConfig
     from medimeta.learning.fewshot.front import few_shot as few_shot
     from medimeta.learning.fewshot.result import FewShotResult as FewShotResult
@@ -55,6 +57,7 @@ _HOMES = {
     "Comparison": "medimeta.learning.metrics",
     "DataModule": "medimeta.loading.datamodule",
     "DatasetCard": "medimeta.catalogue.schema",
+    "DownloadReport": "medimeta.hub.report",
     "Episode": "medimeta.loading.episode",
     "Episodes": "medimeta.loading.episodes",
     "FewShotConfig": "medimeta.learning.fewshot.config",
@@ -73,6 +76,7 @@ _HOMES = {
     "compare": "medimeta.learning.metrics",
     "dataset": "medimeta.store.lookup",
     "datasets": "medimeta.catalogue.lookup",
+    "download": "medimeta.hub.download",
     "evaluate": "medimeta.learning.metrics",
     "few_shot": "medimeta.learning.fewshot.front",
     "load": "medimeta.loading.dataset",

@@ -6,6 +6,7 @@ import pytest
 import typer
 
 from medimeta.cli.options import device_count, numbers, words
+from medimeta.store.manifest import DownloadOrigin, read_manifest, write_manifest
 
 
 @pytest.mark.parametrize("names", [[], ["bus", "pbc"], ["bus,pbc"], ["BUS, pbc,"]], ids=" ".join)
@@ -114,3 +115,18 @@ def test_devices_are_counted_or_left_to_the_machine(value, count):
 def test_numbers_of_devices_that_make_no_sense_are_wrong_use(value):
     with pytest.raises(typer.BadParameter, match="expected a whole number from 1 to 1,024, or auto"):
         device_count(value)
+
+
+def test_several_damaged_downloads_are_named_in_one_command(command, damaged_root):
+    root = damaged_root.rename(damaged_root.with_name("my root"))
+    for name in ("bus", "pbc"):
+        manifest = read_manifest(root / name)
+        origin = DownloadOrigin(record="r", url="u", archive="a", bytes=1, checksum="", date="2026-11-27")
+        write_manifest(root / name, manifest.model_copy(update={"download": origin}))
+    assert "To fetch anew" not in command("verify", "--deep", "--root", root).out
+    (root / "pbc" / "splits" / "val.txt").unlink()
+    done = command("verify", "--deep", "--root", root)
+    assert done.code == 1
+    assert done.out.endswith(f"To fetch anew: medimeta download bus pbc --overwrite --root '{root}'\n")
+    reports = json.loads(command("verify", "--deep", "--json", "--root", root).out)
+    assert [report["fetch_anew"] for report in reports] == [True, True]

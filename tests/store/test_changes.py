@@ -132,7 +132,7 @@ def test_a_file_cut_short_while_in_use_is_told_and_does_not_end_the_process(bus)
     stored = open_dataset("bus", bus.parent)
     os.truncate(bus / "images.hdf5", stored.images.offset + 10 * 224 * 224)
     for index in (9, 20):  # what is left may not be what it was either
-        with pytest.raises(DamagedStoreError, match="cut short: build the dataset again"):
+        with pytest.raises(DamagedStoreError, match="cut short: build or download the dataset again"):
             stored.images.read([index])
 
 

@@ -1,6 +1,7 @@
 """Verification finds every kind of damage, and reports all of it at once."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import yaml
 
 import medimeta as mm
 from medimeta.errors import DamagedStoreError
+from medimeta.store.manifest import DownloadOrigin, read_manifest, write_manifest
 
 
 def problems(folder, **arguments):
@@ -134,3 +136,86 @@ def test_all_problems_come_at_once(bus):
     (bus / "masks" / "000000.tiff").unlink()
     found = problems(bus)
     assert all(part in found for part in ("holds [7]", "are in no split", "masks/000000.tiff: is missing"))
+
+
+def downloaded(folder, **changes):
+    """Give a dataset the manifest of one that was downloaded."""
+    origin = DownloadOrigin(
+        record="10.5281/zenodo.7884735",
+        url=f"https://zenodo.org/{folder.name}.zip",
+        archive=f"{folder.name}.zip",
+        bytes=1,
+        checksum="",
+        date="2026-11-27",
+    )
+    manifest = read_manifest(folder).model_copy(update={"download": origin, "recipe": None, **changes})
+    write_manifest(folder, manifest)
+    return folder
+
+
+def way_out(folder, root=None):
+    report = mm.verify(folder.name, root or folder.parent, deep=True)
+    assert report.text().endswith(report.way_out)
+    assert report.as_dict()["way_out"] == report.way_out
+    with pytest.raises(DamagedStoreError) as caught:
+        report.raise_for_problems()
+    assert str(caught.value).endswith(report.way_out)
+    return report.way_out
+
+
+def test_a_downloaded_dataset_says_whence_and_when(bus):
+    report = mm.verify("bus", downloaded(bus).parent)
+    assert (report.ok, report.way_out, report.fetch_anew) == (True, "", False)
+    assert "downloaded on 2026-11-27 from https://zenodo.org/bus.zip, of 10.5281/zenodo.7884735" in report.text()
+    assert report.as_dict()["download"]["url"] == "https://zenodo.org/bus.zip"
+
+
+def test_damage_to_a_download_is_mended_by_fetching_it_anew(bus):
+    root = downloaded(bus).parent.rename(bus.parent.with_name("my root"))
+    damage_label_value(root / "bus")
+    report = mm.verify("bus", root, deep=True)
+    assert any("has changed since it was downloaded" in problem for problem in report.problems)
+    assert way_out(root / "bus") == f"Fetch it anew: medimeta download bus --overwrite --root '{root}'"
+    assert report.fetch_anew
+
+
+def test_damage_to_a_build_is_mended_by_building_again(bus):
+    damage_label_value(bus)
+    command = f"medimeta build bus --source PATH --overwrite --root {bus.parent}"
+    assert way_out(bus) == f"Build it again: {command}"
+    assert mm.verify("bus", bus.parent).as_dict()["download"] is None
+    damage_manifest(bus)  # now nobody knows how it came
+    assert way_out(bus) == (
+        f"Fetch it anew: medimeta download bus --overwrite --root {bus.parent}, or build it again: {command}"
+    )
+
+
+def test_own_data_are_no_dataset_of_the_record(bus):
+    folder = bus.rename(bus.with_name("my_cells"))
+    write_manifest(folder, read_manifest(folder).model_copy(update={"dataset": "my_cells"}))
+    damage_label_value(folder)
+    command = f"medimeta build CARD.yaml --source PATH --overwrite --root {folder.parent}"
+    assert way_out(folder) == f"Build it again: {command}"
+    (folder / "manifest.json").unlink()
+    assert way_out(folder) == f"Get it again from where it came, or build it again: {command}"
+
+
+def test_what_no_longer_opens_still_says_the_way_out(bus):
+    (downloaded(bus) / "images.hdf5").write_bytes(b"cut")
+    assert way_out(bus) == f"Fetch it anew: medimeta download bus --overwrite --root {bus.parent}"
+
+
+def drop_column(folder, column):
+    path = folder / "annotations.csv"
+    path.write_text(path.read_text().replace(f"{column},", "another,", 1))
+
+
+def test_columns_that_others_leave_out_are_a_remark_and_in_our_own_a_problem(bus):
+    drop_column(bus, "tasks/malignancy")
+    lacks = "annotations.csv: lacks the columns tasks/malignancy"
+    assert lacks in problems(bus)
+    copy = shutil.copytree(bus, bus.parent.parent / "other" / "bus")
+    (copy / "manifest.json").unlink()
+    report = mm.verify("bus", copy.parent)
+    assert report.ok
+    assert lacks in report.remarks

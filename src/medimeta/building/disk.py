@@ -8,18 +8,13 @@ from pathlib import Path
 from medimeta.building.plan import Plan
 from medimeta.errors import StoreError
 from medimeta.recipes.recipe import Options
-from medimeta.store.disk import free_bytes, room
-
-ROW_BYTES = 1024  # of tables, journal and manifest, a sample
-FILE_BYTES = 4096  # a TIFF file's head, and what a file system gives it more than it needs
+from medimeta.store.disk import free_bytes, room, stored_bytes
 
 
 def needed_bytes(plan: Plan, options: Options, *, tiff: bool) -> int:
     """Return how many bytes a dataset takes on the disk."""
-    image = options.size**2 * plan.card.channels
     masks = sum(len(sample.masks) for sample in plan.samples)
-    files = masks * (options.size**2 + FILE_BYTES) + (len(plan.samples) * (image + FILE_BYTES) if tiff else 0)
-    return len(plan.samples) * (image + ROW_BYTES) + files
+    return stored_bytes(len(plan.samples), plan.card.channels, options.size, tiff=tiff, masks=masks)
 
 
 def check_free(root: Path, plans: Sequence[Plan], needed: int) -> None:

@@ -11,6 +11,7 @@ from medimeta.cli import (
     benchmark,
     build,
     demo,
+    download,
     episodes,
     evaluate,
     list_datasets,
@@ -53,6 +54,7 @@ def _root(
 app.command("list", epilog="Example: medimeta list --domain 'Retinal fundus' --target ordinal")(list_datasets.command)
 app.command("show", epilog="Example: medimeta show bus --bibtex")(show.command)
 app.command("build", epilog="Example: medimeta build bus pbc --source ~/Downloads --root data")(build.command)
+app.command("download", epilog="Example: medimeta download bus pbc --root data")(download.command)
 app.command("verify", epilog="Example: medimeta verify bus --deep")(verify.command)
 app.command("stats", epilog="Example: medimeta stats 'bus/malignancy' --split train --json")(stats.command)
 app.command("train", epilog="Example: medimeta train 'bus/case category' --backbone resnet18 --seeds 0,1,2")(

@@ -25,13 +25,13 @@ def command(
     from medimeta.errors import DatasetNotFoundError
     from medimeta.store.layout import default_root
     from medimeta.store.reader import stored_datasets
-    from medimeta.store.verify import verify, verify_folder
+    from medimeta.store.verify import fetch_anew, verify, verify_folder
 
     place = default_root(root)
     if names:
         reports = [verify(name, place, deep=deep) for name in options.some_words(names, "ID...")]
     else:
-        reports = [verify_folder(folder, deep=deep) for folder in stored_datasets(place)]
+        reports = [verify_folder(folder, place, deep=deep) for folder in stored_datasets(place)]
         if not reports:
             raise DatasetNotFoundError(f"{place}: there is no dataset here. Pass --root, or build one first.")
     if json:
@@ -39,4 +39,6 @@ def command(
     else:
         for report in reports:
             typer.echo(report.text())
+        if len(anew := [report.dataset for report in reports if report.fetch_anew]) > 1:
+            typer.echo(f"To fetch anew: {fetch_anew(anew, place)}")
     return DONE if all(report.ok for report in reports) else PROBLEMS

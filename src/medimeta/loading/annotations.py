@@ -33,12 +33,14 @@ def read_columns(stored: StoredDataset, indices: Indices) -> Columns:
     path = stored.folder / layout.ANNOTATIONS
     rows = list(stored.annotations())
     if len(rows) != len(stored):
-        raise DamagedStoreError(f"{path}: has {len(rows):,} rows for {len(stored):,} samples. Build the dataset again.")
+        raise DamagedStoreError(
+            f"{path}: has {len(rows):,} rows for {len(stored):,} samples. Build or download the dataset again."
+        )
     for index in indices.tolist():
         if (name := rows[index].get("filepath")) is not None and name != layout.image_name(index):
             raise DamagedStoreError(
                 f"{path}, sample {index}: filepath should be {layout.image_name(index)}, is {name}. "
-                f"Build the dataset again."
+                f"Build or download the dataset again."
             )
     columns = list(rows[0]) if rows else []
     return {column: [rows[index][column] or "" for index in indices.tolist()] for column in columns}

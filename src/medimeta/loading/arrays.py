@@ -6,6 +6,7 @@ import os
 from typing import NamedTuple
 
 from medimeta.catalogue.schema import DatasetCard, TaskCard
+from medimeta.hub.missing import fetch_missing
 from medimeta.loading.selection import Indices, Names, name_of, select, split_names
 from medimeta.store.images import ImageBlock, Images
 from medimeta.store.reader import resolve_task
@@ -33,6 +34,7 @@ def load_arrays(
     split: Names | None = None,
     *,
     original_split: Names | None = None,
+    download: bool = False,
 ) -> Arrays:
     """Load a task, or all tasks of a dataset, as NumPy arrays.
 
@@ -49,6 +51,8 @@ def load_arrays(
         One or several of train, val and test; all samples without it.
     original_split : str or sequence of str, optional
         One or several of the splits that the source came with; with `split`, samples that are in both.
+    download : bool
+        Download the dataset first where it is not below the root; see `medimeta.download`, which says where from.
 
     Returns
     -------
@@ -66,6 +70,8 @@ def load_arrays(
     >>> images.dtype, images.shape[1:], len(labels) == len(images)
     (dtype('uint8'), (224, 224), True)
     """
+    if download:
+        fetch_missing(name_of(task), root)
     stored, card = resolve_task(name_of(task), root)
     indices = select(stored, split_names("split", split), split_names("original_split", original_split))
     images = _images(stored.images, indices)

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from medimeta.catalogue.schema import DatasetCard, TaskCard, TaskTarget
 from medimeta.errors import ChangedStoreError, UsageError
+from medimeta.hub.missing import fetch_missing
 from medimeta.loading import balance
 from medimeta.loading.annotations import Columns, read_columns
 from medimeta.loading.balance import ClassCount as ClassCount
@@ -316,6 +317,7 @@ def load(
     original_split: Names | None = None,
     rgb: bool = False,
     pil: bool = False,
+    download: bool = False,
 ) -> TaskDataset:
     """Load a task, or all tasks of a dataset, as a PyTorch dataset.
 
@@ -336,6 +338,8 @@ def load(
         Give grey images three equal channels.
     pil : bool
         Give images as `PIL.Image.Image`, mode L or RGB, to transforms that want them.
+    download : bool
+        Download the dataset first where it is not below the root; see `medimeta.download`, which says where from.
 
     Returns
     -------
@@ -353,6 +357,8 @@ def load(
         The dataset is not below the root.
     DamagedStoreError
         Its files are not whole.
+    DownloadError
+        It cannot be downloaded.
 
     Examples
     --------
@@ -361,5 +367,7 @@ def load(
     >>> image.dtype, tuple(image.shape), label
     (torch.uint8, (1, 224, 224), 1)
     """
+    if download:
+        fetch_missing(name_of(task), root)
     stored, card = resolve_task(name_of(task), root)
     return TaskDataset(stored, card, split, transform, original_split=original_split, rgb=rgb, pil=pil)

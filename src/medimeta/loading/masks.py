@@ -101,11 +101,11 @@ class Masks:
             ):  # what is odd is told as an error
                 mask = np.array(image.convert("L"), dtype=np.uint8)
         except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all of these on damaged files
-            raise DamagedStoreError(f"{path}: does not read ({error}). Build the dataset again.") from None
+            raise DamagedStoreError(f"{path}: does not read ({error}). Build or download the dataset again.") from None
         if mask.shape != (self._size, self._size):
             raise DamagedStoreError(
                 f"{path}: is {mask.shape[1]}x{mask.shape[0]} pixels, the images {self._size}x{self._size}. "
-                f"Build the dataset again."
+                f"Build or download the dataset again."
             )
         return mask
 

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile
 
+from medimeta._members import junk
 from medimeta.errors import DamagedSourceError, MedimetaError
 
 MAX_MEMBER_BYTES = 2 * 1024**3  # the largest member of any original is a CT volume of about 1 GB
-MAX_MEMBERS = 2_000_000
 PIECE = 8 * 1024**2  # bytes read at a time where a member is streamed
 
 BROKEN = (BadZipFile, NotImplementedError, ValueError, IndexError)  # all seen of zipfile, on flipped bytes
-JUNK_FOLDERS = frozenset({"__MACOSX"})
-_JUNK_NAMES = frozenset({"thumbs.db", "desktop.ini"})
 
 
 class Archive(ABC):
@@ -175,15 +173,3 @@ class Archive(ABC):
 
     @abstractmethod
     def _open(self, name: str) -> AbstractContextManager[IO[bytes]]: ...
-
-
-def junk(name: str) -> bool:
-    """Whether a member is what a packer or file manager left behind.
-
-    Examples
-    --------
-    >>> junk("images/Thumbs.db"), junk("images/1.png")
-    (True, False)
-    """
-    parts = name.split("/")
-    return not JUNK_FOLDERS.isdisjoint(parts[:-1]) or parts[-1].startswith("._") or parts[-1].casefold() in _JUNK_NAMES

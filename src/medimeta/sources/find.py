@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from medimeta._members import JUNK_FOLDERS
 from medimeta.errors import SourceError, SourceNotFoundError, bullet_list
-from medimeta.sources.archive import JUNK_FOLDERS, Archive
+from medimeta.sources.archive import Archive
 from medimeta.sources.folder import FolderArchive
 from medimeta.sources.mounted import MountedArchive
 from medimeta.sources.zipped import ZipArchive

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from medimeta._members import is_unicode
 from medimeta.errors import DamagedSourceError, SourceError, SourceNotFoundError
 from medimeta.sources.archive import Archive
 
@@ -22,7 +23,7 @@ class FolderArchive(Archive):
             relative = Path(folder).relative_to(self.path).as_posix()
             for file in files:
                 name = file if relative == "." else f"{relative}/{file}"
-                if not name.isascii() and name.encode(errors="ignore").decode() != name:
+                if not is_unicode(name):
                     raise DamagedSourceError(f"{self.path}: the file name {name!a} is not Unicode; rename the file.")
                 yield name
 

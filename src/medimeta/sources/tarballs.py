@@ -5,11 +5,11 @@ from __future__ import annotations
 import gzip
 import tarfile
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import IO
 
+from medimeta._members import MAX_MEMBERS, is_unicode, junk, leads_out
 from medimeta.errors import DamagedSourceError
-from medimeta.sources.archive import MAX_MEMBERS, PIECE, Archive, junk
+from medimeta.sources.archive import PIECE, Archive
 
 MAX_FILE_BYTES = 256 * 1024**2  # files in tarballs are single images
 BUFFER = 1024**2
@@ -84,10 +84,9 @@ class _Metered(gzip.GzipFile):
 def _checked(info: tarfile.TarInfo, where: str) -> str:
     """Return the name of a member, with forward slashes; refuse what no original has."""
     name = info.name.replace("\\", "/")
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or ":" in name.split("/", 1)[0]:
+    if leads_out(name):
         raise DamagedSourceError(f"{where}: the member {info.name!r} leads out of the archive. Do not trust it.")
-    if not name.isascii() and name.encode(errors="ignore").decode() != name:
+    if not is_unicode(name):
         raise DamagedSourceError(f"{where}: the name of the member {info.name!a} is not Unicode.")
     if not (info.isfile() or info.isdir()):
         raise DamagedSourceError(f"{where}: the member {info.name!r} is a link or a device. Do not trust it.")

@@ -12,12 +12,13 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from medimeta._inflate import read_member
+from medimeta._members import MAX_MEMBERS, leads_out
 from medimeta.errors import DamagedSourceError, SourceError, SourceNotFoundError
-from medimeta.sources.archive import BROKEN, MAX_MEMBERS, PIECE, Archive
-from medimeta.sources.inflate import read_member
+from medimeta.sources.archive import BROKEN, PIECE, Archive
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -152,7 +153,7 @@ def _safe_members(file: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInf
         name = info.filename.replace("\\", "/")
         if not name or name.endswith("/"):
             continue
-        if name.startswith("/") or (".." in name and ".." in PurePosixPath(name).parts) or ":" in name.split("/", 1)[0]:
+        if leads_out(name):
             raise DamagedSourceError(
                 f"{where}: the member {info.filename!r} leads out of the archive. Do not trust it."
             )

@@ -27,7 +27,7 @@ def read_rows(path: Path) -> Iterator[list[str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from filter(None, csv.reader(file))
     except FileNotFoundError:
-        raise DamagedStoreError(f"{path}: is missing. Build the dataset again.") from None
+        raise DamagedStoreError(f"{path}: is missing. Build or download the dataset again.") from None
     except OSError as error:
         raise DamagedStoreError(f"{path}: does not read ({error.strerror}).") from error
     except (csv.Error, UnicodeDecodeError) as error:

@@ -184,7 +184,7 @@ class ImageBlock:
         if now.inode == self.state.inode and now.size < self.state.size:
             raise DamagedStoreError(
                 f"{self.path}: was {self.state.size:,} bytes long when it was opened, and is {now.size:,} now. "
-                f"The file was cut short: build the dataset again."
+                f"The file was cut short: build or download the dataset again."
             )
         what = "changed" if now.inode == self.state.inode else "replaced"
         raise ChangedStoreError(
@@ -225,7 +225,9 @@ def _inspect(path: Path) -> tuple[FileState, tuple[int, ...], int | None]:
     except DamagedStoreError:
         raise
     except OSError as error:
-        raise DamagedStoreError(f"{path}: is not a whole HDF5 file ({error}). Build the dataset again.") from None
+        raise DamagedStoreError(
+            f"{path}: is not a whole HDF5 file ({error}). Build or download the dataset again."
+        ) from None
     if dtype != np.uint8 or len(shape) not in (3, 4):
         raise DamagedStoreError(f"{path}: expected uint8 images of 3 or 4 axes, got {dtype} {shape}.")
     if offset is not None:
@@ -233,6 +235,6 @@ def _inspect(path: Path) -> tuple[FileState, tuple[int, ...], int | None]:
         if state.size < expected:
             raise DamagedStoreError(
                 f"{path}: is {state.size:,} bytes long, but its images end at byte {expected:,}. "
-                f"The file was cut short: build the dataset again."
+                f"The file was cut short: build or download the dataset again."
             )
     return state, shape, None if offset is None else int(offset)

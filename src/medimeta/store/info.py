@@ -153,7 +153,9 @@ def read_info(folder: Path) -> DatasetInfo:
             raise DamagedStoreError(f"{path}: is larger than the {MAX_INFO_BYTES:,} bytes that it may have.")
         raw = yaml.load(data.decode("utf-8-sig"), Loader=SafeLoader)  # noqa: S506 - CSafeLoader is safe_load in C
     except FileNotFoundError:
-        raise DamagedStoreError(f"{path}: is missing, so {folder} is no stored dataset. Build it again.") from None
+        raise DamagedStoreError(
+            f"{path}: is missing, so {folder} is no stored dataset. Build or download it again."
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DamagedStoreError(f"{path}: is not valid YAML ({' '.join(str(error).split())}).") from None
     if not isinstance(raw, dict):

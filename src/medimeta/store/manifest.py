@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from medimeta.errors import DamagedStoreError
+from medimeta.errors import DamagedStoreError, StoreError
 from medimeta.store import layout
 
 FORMAT_VERSION = 1
@@ -126,6 +126,21 @@ def digest_file(path: Path) -> FileDigest:
     return FileDigest(bytes=path.stat().st_size, sha256=sha256)
 
 
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a dataset.
+
+    Raises
+    ------
+    StoreError
+        It cannot be written.
+    """
+    path = folder / layout.MANIFEST
+    try:
+        path.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror or error}).") from error
+
+
 def read_manifest(folder: Path) -> Manifest | None:
     """Read the manifest; None where there is none, as in folders that others wrote.
 
@@ -144,7 +159,8 @@ def read_manifest(folder: Path) -> Manifest | None:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise DamagedStoreError(
-            f"{path}: is not a manifest ({'.'.join(map(str, first['loc']))}: {first['msg']}). Build the dataset again."
+            f"{path}: is not a manifest ({'.'.join(map(str, first['loc']))}: {first['msg']}). "
+            f"Build or download the dataset again."
         ) from None
     if manifest.format_version > FORMAT_VERSION:
         raise DamagedStoreError(

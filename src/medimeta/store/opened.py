@@ -94,7 +94,7 @@ class ContiguousBlock(OpenedBlock):
             sample = (reached - self._offset) // size
             raise DamagedStoreError(
                 f"{self._path}: ends in the middle of sample {sample} (byte {reached:,}). "
-                f"The file was cut short: build the dataset again."
+                f"The file was cut short: build or download the dataset again."
             )
 
     def _threads(self, count: int) -> ThreadPoolExecutor:

@@ -134,7 +134,7 @@ class StoredDataset:
                 DamagedStoreError,
                 f"{path}: does not fit the files beside it.",
                 problems,
-                "Build the dataset again.",
+                "Build or download the dataset again.",
             )
 
     def fingerprint(self) -> str:
@@ -204,7 +204,7 @@ class StoredDataset:
         folder = layout.ORIGINAL_SPLITS_FOLDER if original else layout.SPLITS_FOLDER
         missing = [str(self.folder / folder / f"{name}.txt") for name in names if name not in found]
         if missing and not original:  # release 1.0 writes no file for an original split without samples
-            raise DamagedStoreError(f"{', '.join(missing)}: is missing. Build the dataset again.")
+            raise DamagedStoreError(f"{', '.join(missing)}: is missing. Build or download the dataset again.")
         problems = list(shared_problems(found, folder, len(self)))
         if problems:
             raise problems_error(DamagedStoreError, f"{self.folder}: has splits that overlap.", problems)
@@ -298,6 +298,7 @@ def find_dataset(name: str, root: Path) -> Path:
                 way_out = "This version cannot build it yet; a folder in release 1.0's layout can be put there."
             else:
                 way_out = f"Build it with: medimeta build {card.id} --source PATH --root {root}"
+                way_out += f", or fetch the release: medimeta download {card.id} --root {root}"
             raise DatasetNotFoundError(f"{root / card.id}: is not there (under {root} there is {here}). {way_out}")
     names = [*(card.id for card in known), *(folder.name for folder in built)]
     raise unknown_name("dataset", name, names, hint=f"Under {root} there is {here}.")
@@ -351,7 +352,7 @@ def _read_array(path: Path) -> np.ndarray:
     try:
         array: np.ndarray = np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise DamagedStoreError(f"{path}: is missing. Build the dataset again.") from None
+        raise DamagedStoreError(f"{path}: is missing. Build or download the dataset again.") from None
     except (ValueError, EOFError, OSError) as error:
         raise DamagedStoreError(f"{path}: does not read ({error}).") from None
     return array

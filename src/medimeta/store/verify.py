@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from medimeta.catalogue.catalogue import default_catalogue
 from medimeta.catalogue.schema import SPLITS, TaskCard
-from medimeta.errors import DamagedStoreError, MedimetaError, bullet_list
+from medimeta.errors import DamagedStoreError, MedimetaError, problems_error
 from medimeta.store import layout
-from medimeta.store.manifest import digest_file
+from medimeta.store.annotations import read_rows
+from medimeta.store.manifest import DownloadOrigin, Manifest, digest_file, read_manifest
 from medimeta.store.reader import StoredDataset, find_dataset
 from medimeta.store.splits import shared_problems
 from medimeta.store.table import label_cell
@@ -37,6 +40,10 @@ class VerifyReport:
         Everything that is wrong; empty where the dataset is whole.
     remarks : tuple of str
         What a user should know but is no problem.
+    download : DownloadOrigin or None
+        Where it came from, where it was downloaded.
+    way_out : str
+        How to mend it, with the command; empty where nothing is wrong.
     """
 
     dataset: str
@@ -45,11 +52,18 @@ class VerifyReport:
     deep: bool
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = field(default=())
+    download: DownloadOrigin | None = None
+    way_out: str = ""
 
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
+
+    @property
+    def fetch_anew(self) -> bool:
+        """Whether it was downloaded and is damaged, so that another download mends it."""
+        return self.download is not None and not self.ok
 
     def text(self) -> str:
         """Return the report for people."""
@@ -61,6 +75,7 @@ class VerifyReport:
                 *lines,
                 *(f"  - {problem}" for problem in self.problems),
                 *(f"  ({note})" for note in self.remarks),
+                *([f"  {self.way_out}"] if self.way_out else []),
             ]
         )
 
@@ -74,12 +89,15 @@ class VerifyReport:
             "deep": self.deep,
             "problems": list(self.problems),
             "remarks": list(self.remarks),
+            "download": None if self.download is None else self.download.model_dump(),
+            "fetch_anew": self.fetch_anew,
+            "way_out": self.way_out,
         }
 
     def raise_for_problems(self) -> None:
         """Raise DamagedStoreError with all problems, if there are any."""
         if self.problems:
-            raise DamagedStoreError(f"{self.folder}: is not whole:\n{bullet_list(self.problems)}")
+            raise problems_error(DamagedStoreError, f"{self.folder}: is not whole:", self.problems, self.way_out)
 
 
 def verify(name: str, root: str | os.PathLike[str] | None = None, *, deep: bool = False) -> VerifyReport:
@@ -104,15 +122,34 @@ def verify(name: str, root: str | os.PathLike[str] | None = None, *, deep: bool 
     UnknownNameError, DatasetNotFoundError
         There is nothing to check.
     """
-    return verify_folder(find_dataset(name, layout.default_root(root)), deep=deep)
+    place = layout.default_root(root)
+    return verify_folder(find_dataset(name, place), place, deep=deep)
 
 
-def verify_folder(folder: Path, *, deep: bool = False) -> VerifyReport:
-    """Check the dataset in one folder; see `verify`."""
+def fetch_anew(datasets: Sequence[str], root: Path) -> str:
+    """Return the command that downloads datasets again, in place of those that are there.
+
+    Examples
+    --------
+    >>> fetch_anew(["bus", "pbc"], Path("data"))
+    'medimeta download bus pbc --overwrite --root data'
+    """
+    return f"medimeta download {shlex.join(datasets)} --overwrite --root {shlex.quote(str(root))}"
+
+
+def verify_folder(folder: Path, root: Path | None = None, *, deep: bool = False) -> VerifyReport:
+    """Check the dataset in one folder; see `verify`. Without its root, nothing is said of a way out."""
+    report = _checked(folder, deep)
+    return report if report.ok or root is None else replace(report, way_out=_way_out(folder, root))
+
+
+def _checked(folder: Path, deep: bool) -> VerifyReport:
+    manifest = _readable_manifest(folder)
+    download = None if manifest is None else manifest.download
     try:
         stored = StoredDataset(folder)
     except MedimetaError as error:
-        return VerifyReport(folder.name, folder, 0, deep, (str(error),))
+        return VerifyReport(folder.name, folder, 0, deep, (str(error),), download=download)
     problems: list[str] = []
     remarks: list[str] = []
 
@@ -125,9 +162,39 @@ def verify_folder(folder: Path, *, deep: bool = False) -> VerifyReport:
     for task in stored.info.tasks:
         attempt(lambda task=task: _label_problems(stored, task))  # type: ignore[misc]
     attempt(lambda: _split_problems(stored))
-    attempt(lambda: _annotation_problems(stored))
+    attempt(lambda: _annotation_problems(stored, manifest, remarks))
     attempt(lambda: _manifest_problems(stored, deep, remarks))
-    return VerifyReport(stored.info.id, folder, len(stored), deep, tuple(dict.fromkeys(problems)), tuple(remarks))
+    found = tuple(dict.fromkeys(problems))
+    return VerifyReport(stored.info.id, folder, len(stored), deep, found, tuple(remarks), download)
+
+
+def _readable_manifest(folder: Path) -> Manifest | None:
+    try:
+        return read_manifest(folder)
+    except MedimetaError:  # told as a problem elsewhere
+        return None
+
+
+def _way_out(folder: Path, root: Path) -> str:
+    """Say how a damaged dataset is mended: as it came, where that can be told."""
+    manifest = _readable_manifest(folder)
+    dataset = folder.name if manifest is None else manifest.dataset
+    own = all(card.id != dataset for card in default_catalogue().datasets())
+    place = f"--source PATH --overwrite --root {shlex.quote(str(root))}"
+    build = f"medimeta build {'CARD.yaml' if own else dataset} {place}"
+    if manifest is not None and manifest.download is None:
+        return f"Build it again: {build}"
+    if own:
+        return f"Get it again from where it came, or build it again: {build}"
+    fetch = fetch_anew([dataset], root)
+    return f"Fetch it anew: {fetch}" if manifest is not None else f"Fetch it anew: {fetch}, or build it again: {build}"
+
+
+def absent_columns(stored: StoredDataset) -> list[str]:
+    """Return the columns of ``annotations.csv`` that it lacks; what they say is in the files of splits and labels."""
+    head = next(read_rows(stored.folder / layout.ANNOTATIONS), [])
+    wanted = ["split", *(f"tasks/{task.name}" for task in stored.info.tasks)]
+    return [column for column in wanted if column not in head]
 
 
 def _label_problems(stored: StoredDataset, task: TaskCard) -> Iterator[str]:
@@ -147,7 +214,13 @@ def _split_problems(stored: StoredDataset) -> Iterator[str]:
             yield f"{folder}: {missing.size} samples are in no split, the first is sample {missing[0]}"
 
 
-def _annotation_problems(stored: StoredDataset) -> Iterator[str]:
+def _annotation_problems(stored: StoredDataset, manifest: Manifest | None, remarks: list[str]) -> Iterator[str]:
+    if absent := absent_columns(stored):
+        lacks = f"{layout.ANNOTATIONS}: lacks the columns {', '.join(absent)}"
+        if manifest is None or manifest.recipe is None:  # made by others, who may leave them out
+            remarks.append(lacks)
+        else:
+            yield lacks
     tasks = stored.info.tasks
     labels = {task.name: stored.labels(task) for task in tasks}
     splits = np.full(len(stored), "", dtype="U5")
@@ -161,7 +234,7 @@ def _annotation_problems(stored: StoredDataset) -> Iterator[str]:
             continue
         for column, expected in _expected_cells(row, str(splits[row]), labels):
             got = values.get(column)
-            if got is not None and _same(got, expected):
+            if column in absent or (got is not None and _same(got, expected)):
                 continue
             told += 1
             if told <= 5:
@@ -194,8 +267,11 @@ def _manifest_problems(stored: StoredDataset, deep: bool, remarks: list[str]) ->
     if manifest is None:
         remarks.append("there is no manifest: made by others, so there is nothing to compare the files with")
         return
+    if (download := manifest.download) is not None:
+        remarks.append(f"downloaded on {download.date} from {download.url}, of {download.record}")
     if manifest.partial:
-        remarks.append("built from a part of the original: " + "; ".join(manifest.departures))
+        how = "departs from the catalogue" if manifest.recipe is None else "built from a part of the original"
+        remarks.append(f"{how}: {'; '.join(manifest.departures)}")
     if manifest.samples != len(stored):
         yield f"{layout.MANIFEST}: says {manifest.samples} samples, but there are {len(stored)}"
     for name, expected in manifest.files.items():
@@ -206,4 +282,5 @@ def _manifest_problems(stored: StoredDataset, deep: bool, remarks: list[str]) ->
             yield f"{name}: is {path.stat().st_size:,} bytes long, the manifest says {expected.bytes:,}"
         # Small files are hashed always: labels and splits are what a number depends on.
         elif (deep or expected.bytes <= 1 << 20) and digest_file(path).sha256 != expected.sha256:
-            yield f"{name}: has changed since it was built (its SHA-256 is not the manifest's)"
+            came = "built" if manifest.download is None else "downloaded"
+            yield f"{name}: has changed since it was {came} (its SHA-256 is not the manifest's)"

@@ -18,7 +18,7 @@ from medimeta.store.digest import RunningDigest
 from medimeta.store.flushing import Flusher
 from medimeta.store.info import info_text
 from medimeta.store.licence import licence_text
-from medimeta.store.manifest import Manifest, digest_files
+from medimeta.store.manifest import Manifest, digest_files, write_manifest
 from medimeta.store.table import SampleTable
 
 
@@ -146,7 +146,7 @@ class DatasetWriter:
             raise StoreError(f"{self.folder / layout.IMAGES}: cannot be written ({error.strerror}).") from error
         self.close()
         manifest = Manifest(dataset=self.card.id, files=digest_files(self.folder, known), **facts)
-        self._write_text(layout.MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+        write_manifest(self.folder, manifest)
         return manifest
 
     def _write_splits(self, folder: str, splits: dict[str, list[int]]) -> None:

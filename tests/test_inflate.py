@@ -1,4 +1,4 @@
-"""Members of zips are read in one go, as ``zipfile`` would read them."""
+"""Members of zips are read, in one go or in blocks, as ``zipfile`` would read them."""
 
 import importlib
 import importlib.util
@@ -10,7 +10,7 @@ import zlib
 import pytest
 
 from medimeta import _zlib
-from medimeta.sources.inflate import read_member
+from medimeta._inflate import member_blocks, read_member
 
 CONTENTS = {"empty": b"", "one byte": b"x", "text": b"abc" * 1000, "noise": os.urandom(100_000)}
 
@@ -93,3 +93,27 @@ def test_without_isal_the_names_are_those_of_zlib(monkeypatch):
         assert (_zlib.crc32, _zlib.decompressobj, _zlib.error) == (zlib.crc32, zlib.decompressobj, zlib.error)
     importlib.reload(_zlib)
     assert _zlib.crc32(b"abc") == zlib.crc32(b"abc")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_blocks_together_are_what_zipfile_reads(either_library, content, method):
+    file, info = zip_of(content, compression=method)
+    blocks = list(member_blocks(file, info, 1000))
+    assert b"".join(blocks) == content
+    assert all(0 < len(block) <= 1000 for block in blocks)
+
+
+def test_blocks_of_a_bomb_are_no_larger_than_asked_for(either_library):
+    """It says one byte and inflates to ten million: whoever reads may stop at the first block."""
+    file, info = zip_of(b"0" * 10_000_000, compression=zipfile.ZIP_DEFLATED)
+    info.file_size = 1
+    assert len(next(member_blocks(file, info, 1000))) == 1000
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_blocks_that_are_others_than_were_packed_are_told(either_library, method):
+    file, info = zip_of(b"abc" * 1000, compression=method)
+    info.CRC ^= 1
+    with pytest.raises(zipfile.BadZipFile, match="Bad CRC-32 for file 'member'"):
+        list(member_blocks(file, info, 1000))
