@@ -86,7 +86,7 @@ def test_wrong_use_says_what_is_wrong_and_leaves_with_2(command, arguments, mess
             "Invalid value for --shots: expected whole numbers, such as 0,1,2; got 'y'",
         ),
         (["benchmark"], 1, "error: {root}: there is no dataset here. Pass --root, or build one first."),
-        (["benchmark", "--datasets", "bus,pbc"], 1, "bus: is not there"),
+        (["benchmark", "--datasets", "bus,pbc"], 1, "{root}: bus, pbc are not there"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
