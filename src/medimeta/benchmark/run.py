@@ -208,16 +208,19 @@ def run_cells(
         What is wrong with the data, the weights or the devices, all at once, before anything is trained.
     RootNotWritableError
         The output folder cannot be written.
+    ResultsLockedError
+        Another process runs cells into it.
     """
     run = _Run(plan, Ledger(out), running or Running(), known or methods(), watcher or Unwatched())
-    cells = [started(cell, plan.pretraining, run.ledger.out) for cell in plan.cells]
-    places = dict(enumerate(cells))
-    left = yield from run.kept(places)
-    check_cells(list(left.values()), run.known)
-    if left:
-        with run.running.workers() as workers:
-            left = yield from run.pretrained(left, workers)
-            yield from run.ended(left, workers)
+    with run.ledger.alone():
+        cells = [started(cell, plan.pretraining, run.ledger.out) for cell in plan.cells]
+        places = dict(enumerate(cells))
+        left = yield from run.kept(places)
+        check_cells(list(left.values()), run.known)
+        if left:
+            with run.running.workers() as workers:
+                left = yield from run.pretrained(left, workers)
+                yield from run.ended(left, workers)
 
 
 @dataclass(frozen=True)
