@@ -164,6 +164,10 @@ class TrainingProcessError(MedimetaError, RuntimeError):
     """One of the processes that train together ended without having been told to."""
 
 
+class ResultsLockedError(MedimetaError, BlockingIOError):
+    """Another process runs cells into the same folder of results."""
+
+
 class ResultsNotFoundError(MedimetaError, FileNotFoundError):
     """There are no results in the folder."""
 

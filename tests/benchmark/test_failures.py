@@ -1,15 +1,19 @@
 """A cell that fails, crashes or dies does not stop the others, and is tried again."""
 
 import json
+import os
 
 import pytest
 import torch
 from tests.benchmark.odd import DEADLY, ENDLESS, FAULTY, FINE, REFUSED, Notes, plan_odd
 
+import medimeta as mm
+from medimeta._locks import lock
 from medimeta._processors import usable_processors
+from medimeta.benchmark.ledger import LOCK, Ledger
 from medimeta.benchmark.run import Running, run_cells
 from medimeta.benchmark.workers import gpu_shares
-from medimeta.errors import RootNotWritableError
+from medimeta.errors import ResultsLockedError, RootNotWritableError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -88,3 +92,20 @@ def test_gpus_are_given_out_in_turn(monkeypatch):
     assert gpu_shares(2, 2) == ["0,1", "2,0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7,9")
     assert gpu_shares(2, 1) == ["5", "7"]
+
+
+def test_two_runs_do_not_write_into_one_folder(small_root, tmp_path, monkeypatch):
+    """One would remove checkpoints that the other goes on with; the ranks of one training share the folder."""
+    grid = {"tasks": "bus", "backbones": "test_resnet.r160_in1k", "weights": "none", "training": {"max_epochs": 1}}
+    with lock(tmp_path / LOCK):
+        with pytest.raises(ResultsLockedError, match=rf"process {os.getpid()} runs cells .* --out"):
+            mm.run_benchmark(grid, small_root, tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+        monkeypatch.setenv("RANK", "1")
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        with Ledger(tmp_path).alone():
+            pass
+    monkeypatch.undo()
+    [outcome] = mm.run_benchmark(grid, small_root, tmp_path)
+    assert outcome.record is not None
+    assert not (tmp_path / LOCK).exists()

@@ -81,7 +81,8 @@ def test_a_dry_run_lists_cells_and_what_is_missing(small_root, tmp_path, capsys)
     printed = capsys.readouterr().out
     assert "to do  pbc/cell class, resnet50, imagenet, seed 2" in printed
     assert "12 cells: 12 to do" in printed
-    assert "medimeta build oct --source" in printed
+    assert "oct, " in printed
+    assert "medimeta build ID --source" in printed
     assert run([*command, "--datasets", "built", "--seeds", "5", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [cell["cell"] for cell in listed["cells"]][-1] == "pbc/cell class, resnet50, imagenet, seed 5"
@@ -111,6 +112,7 @@ def test_flags_come_before_the_file(small_root, tmp_path, capsys):
         (["--set", "training.patients=3"], "Did you mean 'patience'"),
         (["--methods", "fine-tune"], "Did you mean 'finetune'"),
         (["--shots", "many"], "expected whole numbers"),
+        (["--dask", "tcp://here:1", "--jobs", "2"], "pass one of them, got jobs=2 and dask='tcp://here:1'"),
         (["--dask", "nonsense://here"], "no Dask scheduler answers there"),
     ],
 )

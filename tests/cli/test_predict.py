@@ -29,6 +29,15 @@ def test_a_split_is_predicted_and_can_be_evaluated(command, saved_model, built_r
     assert command("evaluate", out, "--root", built_root, "--split", "train", "--resamples", 0).code == 0
 
 
+def test_a_split_without_samples_has_scores_of_the_usual_shape(command, saved_model, built_root, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(built_root / "bus", root / "bus")
+    (root / "bus" / "splits" / "val.txt").write_text("")
+    assert command("predict", saved_model, "--root", root, "--split", "val", "--out", tmp_path / "none.npz").code == 0
+    with np.load(tmp_path / "none.npz") as found:
+        assert found["val_scores"].shape == (0,)
+
+
 def test_a_dataset_and_its_task_mean_the_same(command, saved_model, built_root, tmp_path):
     for number, name in enumerate(("bus", "BUS/Malignancy")):
         assert (

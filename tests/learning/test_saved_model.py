@@ -316,5 +316,8 @@ def test_missing_models_and_devices_are_the_errors_that_one_expects(bus, tmp_pat
     with pytest.raises(FileNotFoundError):
         mm.load_model(tmp_path)
     assert issubclass(ModelNotFoundError, ModelError)
-    with pytest.raises(UsageError, match=r"device 'gpu' cannot be used here .* Pass device='cpu'"):
+    with pytest.raises(UsageError, match=r"device 'gpu' cannot be used here .* Pass --device cpu \(device='cpu'\)"):
         mm.load_model(bus[1], device="gpu")
+    for device in ("meta", 3.5, None, "cuda:99"):
+        with pytest.raises(UsageError, match="cannot be used here .* or --device auto"):
+            mm.load_model(bus[1], device=device)

@@ -6,17 +6,21 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from medimeta._files import write_whole
 from medimeta._interrupts import held_back
+from medimeta._locks import LockedError, NoLocksError, lock
 from medimeta.benchmark.cell import Cell
 from medimeta.benchmark.cell_job import Finished, checkpoints
 from medimeta.benchmark.job import Failure
 from medimeta.benchmark.record import Record, examine_record, kept_problem, write_record
-from medimeta.errors import RootNotWritableError
+from medimeta.errors import ResultsLockedError, RootNotWritableError
 from medimeta.learning.provenance import package, versions
+from medimeta.learning.training.processes import first_rank
+
+LOCK = ".running.lock"
 
 
 class Ledger:
@@ -41,9 +45,34 @@ class Ledger:
             write_whole(trial, b"")
             trial.unlink()
         except OSError as error:
-            raise RootNotWritableError(
-                f"{out}: cannot be written ({error.strerror}). Pass another folder as --out."
-            ) from error
+            raise _unwritable(out, error) from error
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from writing results there, as far as the file system has locks.
+
+        Processes that torchrun or SLURM has started train the same cells together: the first of them holds the folder.
+
+        Raises
+        ------
+        ResultsLockedError
+            Another process writes there now.
+        """
+        with ExitStack() as held:
+            try:
+                if first_rank():
+                    held.enter_context(lock(self.out / LOCK))
+            except LockedError as error:
+                raise ResultsLockedError(
+                    f"{self.out}: process {error.holder or 'of another command'} runs cells into this folder. Wait for "
+                    f"it, then give the same command again, or pass another folder as --out. Several cells at a time "
+                    f"are run by --jobs or --dask."
+                ) from None
+            except NoLocksError:
+                pass
+            except OSError as error:
+                raise _unwritable(self.out, error) from error
+            yield
 
     def finished(self, cell: Cell, *, models: bool = True) -> Record | None:
         """Return the record of a cell that was run before with the same settings on the same data."""
@@ -126,6 +155,10 @@ def looked_up(cell: Cell, out: Path, data: str | None = None, *, models: bool = 
         return None, f"{cell.stored.folder} has changed since it was run."
     problem = kept_problem(path, record, models=models)
     return (record, "") if problem is None else (None, problem)
+
+
+def _unwritable(out: Path, error: OSError) -> RootNotWritableError:
+    return RootNotWritableError(f"{out}: cannot be written ({error.strerror}). Pass another folder as --out.")
 
 
 def failure_file(cell: Cell, out: Path) -> Path:

@@ -14,10 +14,10 @@ from medimeta.benchmark.methods import Choice, Method, methods
 from medimeta.benchmark.origins import Origin, origin
 from medimeta.benchmark.pretraining import Pretraining, plan_pretraining
 from medimeta.catalogue.catalogue import default_catalogue
-from medimeta.catalogue.schema import TaskCard
+from medimeta.catalogue.schema import DatasetCard, TaskCard
 from medimeta.errors import DatasetNotFoundError, MedimetaError, UsageError, problems_error, unknown_name
 from medimeta.learning.backbones import check_backbone, make_backbone
-from medimeta.store.reader import StoredDataset, resolve_task, stored_datasets
+from medimeta.store.reader import StoredDataset, not_built, resolve_task, stored_datasets
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Plan:
     cells : tuple of Cell
         In the order of the grid: by task, backbone, weights, method, shots and seed.
     missing : tuple of MedimetaError
-        One for each task whose dataset is not under the root, and what cannot be pre-trained for want of others.
+        One for all datasets that are not under the root, and what cannot be pre-trained for want of others.
     pretraining : mapping of str to Pretraining
         What must be pre-trained for a cell, by the cell's name.
     """
@@ -63,19 +63,20 @@ def plan_grid(grid: Grid, root: Path, known: Mapping[str, Method] | None = None)
     """
     known = methods() if known is None else known
     errors: list[MedimetaError] = []
-    missing: list[MedimetaError] = []
+    gone: dict[DatasetCard, None] = {}
     tasks: list[tuple[StoredDataset, TaskCard]] = []
     opened: dict[Path, StoredDataset] = {}
     for name in _named(grid, root):
         try:
             stored, card = resolve_task(name, root)
-        except DatasetNotFoundError as error:
-            missing.append(error)
+        except DatasetNotFoundError:
+            gone[default_catalogue().dataset(name.partition("/")[0])] = None
         except MedimetaError as error:
             errors.append(error)
         else:
             stored = opened.setdefault(stored.folder, stored)
             tasks.append((stored, card or stored.info.tasks[0]))
+    missing: list[MedimetaError] = [not_built(list(gone), root)] if gone else []
     for backbone in grid.backbones:
         errors += _told(check_backbone, backbone)
     origins: list[Origin] = []

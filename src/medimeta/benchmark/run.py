@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from medimeta._files import as_path
-from medimeta._numbers import PARALLEL, Bounds, whole_number
+from medimeta._numbers import PARALLEL, Bounds, shown, whole_number
 from medimeta.benchmark.cell import Cell
 from medimeta.benchmark.cell_job import CellJob
 from medimeta.benchmark.cluster import cluster
@@ -22,6 +22,7 @@ from medimeta.benchmark.plan import Plan, check_cells, plan_grid
 from medimeta.benchmark.pretraining import PretrainJob, started
 from medimeta.benchmark.record import Record
 from medimeta.benchmark.workers import Here, Processes, Workers
+from medimeta.errors import UsageError
 from medimeta.learning.device import Accelerator, Devices, check_devices
 from medimeta.learning.training.logs import LogKind, check_log
 from medimeta.store.layout import default_root
@@ -120,6 +121,11 @@ class Running:
     def __post_init__(self) -> None:
         whole_number("jobs", self.jobs, PARALLEL)
         whole_number("retries", self.retries, RETRIES)
+        if self.dask is not None and self.jobs != 1:
+            raise UsageError(
+                f"jobs (--jobs) are processes on this machine, and dask (--dask) runs a cell on each worker of a "
+                f"cluster: pass one of them, got jobs={self.jobs} and dask={shown(self.dask)}."
+            )
         check_devices(self.devices, self.accelerator, self.nodes)
         check_log(self.log)
 
@@ -202,16 +208,19 @@ def run_cells(
         What is wrong with the data, the weights or the devices, all at once, before anything is trained.
     RootNotWritableError
         The output folder cannot be written.
+    ResultsLockedError
+        Another process runs cells into it.
     """
     run = _Run(plan, Ledger(out), running or Running(), known or methods(), watcher or Unwatched())
-    cells = [started(cell, plan.pretraining, run.ledger.out) for cell in plan.cells]
-    places = dict(enumerate(cells))
-    left = yield from run.kept(places)
-    check_cells(list(left.values()), run.known)
-    if left:
-        with run.running.workers() as workers:
-            left = yield from run.pretrained(left, workers)
-            yield from run.ended(left, workers)
+    with run.ledger.alone():
+        cells = [started(cell, plan.pretraining, run.ledger.out) for cell in plan.cells]
+        places = dict(enumerate(cells))
+        left = yield from run.kept(places)
+        check_cells(list(left.values()), run.known)
+        if left:
+            with run.running.workers() as workers:
+                left = yield from run.pretrained(left, workers)
+                yield from run.ended(left, workers)
 
 
 @dataclass(frozen=True)

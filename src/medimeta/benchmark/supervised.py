@@ -12,7 +12,7 @@ from medimeta.benchmark.grid import Grid
 from medimeta.benchmark.methods import Choice, Result, Step, Surroundings
 from medimeta.benchmark.protocol import paper_config
 from medimeta.benchmark.record import Training
-from medimeta.catalogue.schema import TaskCard
+from medimeta.catalogue.schema import TaskCard, TaskTarget
 from medimeta.errors import MedimetaError
 from medimeta.learning.config import TrainConfig, settings_from
 from medimeta.learning.metrics import evaluate, macro_auroc
@@ -41,9 +41,12 @@ class Supervised:
             if not len(labels):
                 problems.append(f"the {split} split has no samples")
             elif split != "val" and math.isnan(_auroc_of_chance(cell.task, labels)):  # val: chosen by its loss, then
-                problems.append(f"the {split} split has one class alone, so that there is no AUROC")
+                problems.append(f"the {split} split has {_only_class(cell.task, labels)}, so that there is no AUROC")
         if problems:
-            raise MedimetaError(f"{cell.task.id}: {'; '.join(problems)}.")
+            raise MedimetaError(
+                f"{cell.task.id}: {'; '.join(problems)}. Build {cell.stored.info.id} from the whole original, or name "
+                f"other tasks by --tasks."
+            )
 
     def run(self, cell: Cell, surroundings: Surroundings) -> Result:
         """Train, and evaluate on val and test."""
@@ -92,6 +95,13 @@ class Supervised:
             ),
             model=trained.model,
         )
+
+
+def _only_class(task: TaskCard, labels: Any) -> str:
+    """Say that all labels of a split are alike, and what they are."""
+    if task.target is TaskTarget.MULTILABEL:
+        return f"the same labels in all {len(labels)} samples"
+    return f"one class alone, {task.labels[int(labels[0])]!r} in all {len(labels)} samples"
 
 
 def _auroc_of_chance(task: TaskCard, labels: Any) -> float:

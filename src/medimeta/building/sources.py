@@ -87,9 +87,7 @@ def _named(names: Any) -> list[str]:
             raise UsageError(
                 f"dataset must be the id of one, the path of a card, or several of them, got {shown(name)}."
             )
-    return list(
-        dict.fromkeys(str(as_path(name, "dataset")) if isinstance(name, os.PathLike) else name for name in listed)
-    )
+    return list(dict.fromkeys(map(str, listed)))
 
 
 def source_state(source: Archive, plans: Iterable[Plan]) -> str:

@@ -93,9 +93,9 @@ def command(
         "datasets": options.words(datasets),
         "tasks": options.words(tasks),
         "backbones": options.words(backbone),
-        "seeds": options.numbers(seeds, []),
+        "seeds": options.numbers(seeds, [], "--seeds"),
         "methods": options.words(methods),
-        "shots": options.numbers(shots, []),
+        "shots": options.numbers(shots, [], "--shots"),
         "weights": options.words(weights) or _origin(pretrained),
         **_settings(set_ or [], training),
     }

@@ -68,18 +68,27 @@ def some_words(values: Sequence[str], what: str) -> list[str]:
     return found
 
 
-def numbers(values: Sequence[str] | None, default: Sequence[int]) -> list[int]:
+def numbers(values: Sequence[str] | None, default: Sequence[int], option: str) -> list[int]:
     """Split values of a repeatable option into whole numbers.
 
     Raises
     ------
     typer.BadParameter
-        A value is not a whole number.
+        A value is not a whole number, or there is none.
+
+    Examples
+    --------
+    >>> numbers(["0,1", "2"], [0], "--seeds")
+    [0, 1, 2]
     """
-    try:
-        return [int(word) for word in words(values)] or list(default)
-    except ValueError:
-        raise typer.BadParameter(f"expected whole numbers, got {', '.join(values or ())}") from None
+    if not values:
+        return list(default)
+    found = some_words(values, option)
+    wrong = [word for word in found if not re.fullmatch(r"[+-]?\d{1,99}", word, re.ASCII)]
+    if wrong:
+        told = ", ".join(map(shown, wrong))
+        raise typer.BadParameter(f"expected whole numbers, such as 0,1,2; got {told}", param_hint=option)
+    return list(map(int, found))
 
 
 def origin(weights: Path | None, *, pretrained: bool) -> str:

@@ -72,7 +72,7 @@ def _of_split(loaded: Any, name: str | None, root: Path | None, split: str, out:
         data=dataset.stored.fingerprint(),
         samples=dataset.indices,
         labels=dataset.labels,  # type: ignore[arg-type]
-        scores=np.concatenate(parts) if parts else np.empty((0, card.outputs)),
+        scores=np.concatenate(parts or [_scores_of_none(card)]),
         subjects=dataset.subjects(),
     )
     write_predictions(out, {split: predictions}, root=root)
@@ -82,6 +82,15 @@ def _of_split(loaded: Any, name: str | None, root: Path | None, split: str, out:
     else:
         typer.echo(f"{len(predictions):,} samples of {card.id}, {split}: {out}")
         typer.echo(f"Evaluate them with: medimeta evaluate {out}")
+
+
+def _scores_of_none(card: TaskCard) -> Floats:
+    """Return the scores of no samples at all, in the shape that those of a task have."""
+    import numpy as np
+
+    from medimeta.catalogue.schema import TaskTarget
+
+    return np.empty((0,) if card.target is TaskTarget.BINARY else (0, card.outputs))
 
 
 def _of_files(loaded: Any, files: Sequence[Path], out: Path, json: bool) -> None:

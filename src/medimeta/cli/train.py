@@ -55,7 +55,7 @@ def command(
     grid = Grid(
         tasks=(task,),
         backbones=tuple(options.words(backbone, [settings.pop("backbone", "resnet18")])),
-        seeds=tuple(options.numbers(seeds, [settings.pop("seed", 0)])),
+        seeds=tuple(options.numbers(seeds, [settings.pop("seed", 0)], "--seeds")),
         weights=(start,),
         training=merged(settings, settings_from(training, "the flags")),
     )

@@ -165,12 +165,22 @@ def _write(folder: Path, model: nn.Module, card: ModelCard) -> None:
         name.replace(COMPILED, ""): value.detach().cpu().contiguous().clone()
         for name, value in model.state_dict().items()
     }
-    metadata = {"format": "pt", COMPUTES: json.dumps(card.computes(), sort_keys=True)}
-    require("safetensors.torch").save_file(state, path, metadata=metadata)
+    _write_weights(path, state, {"format": "pt", COMPUTES: json.dumps(card.computes(), sort_keys=True)})
     file = WeightsFile(bytes=path.stat().st_size, sha256=_digest(path))
     whole = card.model_copy(update={"weights": file})
     (folder / CARD).write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
     (folder / README).write_text(readme_text(whole), encoding="utf-8")
+
+
+def _write_weights(path: Path, state: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file. The library would write metadata in another order each time, and so other bytes."""
+    data: bytes = require("safetensors.torch").save(state)
+    start = 8 + int.from_bytes(data[:8], "little")  # as the format has it: length of the head, head as JSON, tensors
+    head = json.dumps({"__metadata__": metadata, **json.loads(data[8:start])}, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    with path.open("wb") as file:
+        file.write(len(head).to_bytes(8, "little") + head)
+        file.write(memoryview(data)[start:])
 
 
 def _replaceable(place: Path) -> bool:
@@ -302,10 +312,11 @@ def _heads(card: ModelCard) -> str:
 def _device(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.zeros(1, device=found).tolist()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"device {device!r} cannot be used here ({reason}). Pass device='cpu'.") from None
+        way_out = "Pass --device cpu (device='cpu'), or --device auto for a GPU where there is one."
+        raise UsageError(f"device {shown(device)} cannot be used here ({reason}). {way_out}") from None
     return found
 
 

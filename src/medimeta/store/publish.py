@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
+from medimeta._locks import LockedError, NoLocksError, lock
 from medimeta.errors import DatasetExistsError, DatasetLockedError, MedimetaError, RootNotWritableError, StoreError
 
 
@@ -134,51 +134,18 @@ def _unwritable(place: Path, error: OSError) -> StoreError:
 
 @contextmanager
 def _lock(path: Path, dataset: str) -> Iterator[None]:
-    """Hold an exclusive lock that ends with the process, however it ends."""
-    with _open(path) as file:
-        _take(file, path, dataset)
-        if not _is_still(file, path):  # its last holder removed it between our opening and our taking it
-            raise DatasetLockedError(
-                f"{path.parent / dataset}: was being built or downloaded until just now. Start again."
-            )
+    """Hold the lock of a dataset."""
+    with ExitStack() as held:
         try:
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _open(path: Path) -> TextIO:
-    try:
-        return path.open("a+", encoding="ascii")
-    except OSError as error:
-        raise RootNotWritableError(
-            f"{path.parent}: cannot be written ({error.strerror}). Pass another --root, or change its rights."
-        ) from error
-
-
-def _is_still(file: TextIO, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _take(file: TextIO, path: Path, dataset: str) -> None:
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows has no such locks; there a conflict shows when the folder is renamed
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read(32) or "unknown"
-        raise DatasetLockedError(
-            f"{path.parent / dataset}: is being built or downloaded by process {holder}. "
-            f"Wait for it, or end it and start again."
-        ) from None
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be locked ({error.strerror}).") from error
+            held.enter_context(lock(path))
+        except LockedError as error:
+            now = f"is being built or downloaded by process {error.holder}. Wait for it, or end it and start again."
+            before = "was being built or downloaded until just now. Start again."
+            raise DatasetLockedError(f"{path.parent / dataset}: {now if error.holder else before}") from None
+        except NoLocksError as error:
+            raise StoreError(f"{path}: cannot be locked ({error}).") from error
+        except OSError as error:
+            raise RootNotWritableError(
+                f"{path.parent}: cannot be written ({error.strerror}). Pass another --root, or change its rights."
+            ) from error
+        yield  # without locks, as on Windows, a conflict shows when the folder is renamed

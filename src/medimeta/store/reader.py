@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from medimeta.catalogue.catalogue import check_split, default_catalogue
-from medimeta.catalogue.schema import SPLITS, TaskCard, TaskTarget, normalised
+from medimeta.catalogue.schema import SPLITS, DatasetCard, TaskCard, TaskTarget, normalised
 from medimeta.errors import DamagedStoreError, DatasetNotFoundError, UnknownNameError, problems_error, unknown_name
 from medimeta.store import layout
 from medimeta.store.annotations import read_column, read_rows, subject_codes
@@ -289,19 +289,34 @@ def find_dataset(name: str, root: Path) -> Path:
         if normalised(folder.name) == normalised(name):
             return folder
     known = default_catalogue().datasets()  # read only now: it would take longer than opening the dataset
-    here = ", ".join(folder.name for folder in built) or "no dataset"
     for card in known:
         if normalised(card.id) == normalised(name):
-            if (root / layout.INFO).is_file():
-                way_out = f"{root} is itself a dataset: pass the folder that holds it, --root {root.absolute().parent}"
-            elif card.recipe is None:
-                way_out = "This version cannot build it yet; a folder in release 1.0's layout can be put there."
-            else:
-                way_out = f"Build it with: medimeta build {card.id} --source PATH --root {root}"
-                way_out += f", or fetch the release: medimeta download {card.id} --root {root}"
-            raise DatasetNotFoundError(f"{root / card.id}: is not there (under {root} there is {here}). {way_out}")
+            raise not_built([card], root)
+    here = _names(built)
     names = [*(card.id for card in known), *(folder.name for folder in built)]
     raise unknown_name("dataset", name, names, hint=f"Under {root} there is {here}.")
+
+
+def not_built(cards: Sequence[DatasetCard], root: Path) -> DatasetNotFoundError:
+    """Return the error for datasets of the catalogue that are not below a root: one for all of them."""
+    ids, one = [card.id for card in cards], len(cards) == 1
+    where = f"{root / ids[0]}: is" if one else f"{root}: {', '.join(ids)} are"
+    told = f"{where} not there (under {root} there is {_names(stored_datasets(root))}). "
+    without_recipe = [card.id for card in cards if card.recipe is None]
+    if (root / layout.INFO).is_file():
+        told += f"{root} is itself a dataset: pass the folder that holds it, --root {root.absolute().parent}"
+    elif without_recipe:
+        which = "it" if one else ", ".join(without_recipe)
+        told += f"This version cannot build {which} yet; a folder in release 1.0's layout can be put there."
+    else:
+        what, name = ("it", ids[0]) if one else ("each", "ID")
+        told += f"Build {what} with: medimeta build {name} --source PATH --root {root}"
+        told += f", or fetch the release: medimeta download {' '.join(ids)} --root {root}"
+    return DatasetNotFoundError(told)
+
+
+def _names(folders: Sequence[Path]) -> str:
+    return ", ".join(folder.name for folder in folders) or "no dataset"
 
 
 def open_dataset(name: str, root: str | os.PathLike[str] | None = None) -> StoredDataset:

@@ -196,7 +196,8 @@ def test_nothing_is_refused(multi):
 
 @pytest.mark.parametrize("method", ["multi", "maml"])
 def test_divergence_says_so(small_root, request, method):
-    config = request.getfixturevalue(method).changed(learning_rate=1e30, max_epochs=1)
+    config = request.getfixturevalue(method).changed(max_epochs=1)
+    object.__setattr__(config, "learning_rate", 1e30)  # beyond its bounds, so that it diverges in a few steps
     with pytest.raises(MedimetaError, match="diverged in its first epoch; try a lower learning rate than 1e[+]30"):
         pretrain([pair("pbc/cell class", small_root)], config)
 

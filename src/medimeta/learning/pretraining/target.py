@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from medimeta._locks import NoLocksError, lock
 from medimeta.catalogue.schema import TaskCard, normalised
 from medimeta.errors import DatasetNotFoundError, MedimetaError, UsageError, problems_error
 from medimeta.learning.device import Devices
@@ -226,19 +227,14 @@ def _locked(path: Path) -> Iterator[None]:
     if getattr(rank_zero_only, "rank", 0):
         yield  # the first rank holds it for all
         return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
-    except OSError as error:
-        raise MedimetaError(
-            f"{path.parent}: cannot be written ({error.strerror}). Pass another folder as --out."
-        ) from error
-    with file:
+    with ExitStack() as held:
         try:
-            import fcntl
-        except ModuleNotFoundError:  # Windows has no such locks; there both train the same
-            yield
-            return
-        fcntl.flock(file, fcntl.LOCK_EX)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(lock(path, wait=True))  # whoever waited finds the result
+        except NoLocksError:
+            pass  # both train the same then
+        except OSError as error:
+            raise MedimetaError(
+                f"{path.parent}: cannot be written ({error.strerror}). Pass another folder as --out."
+            ) from error
         yield
-        path.unlink(missing_ok=True)  # whoever opened it meanwhile finds the result
