@@ -48,6 +48,9 @@ def test_all_problems_are_told_at_once():
         {"key": "", "size": "5", "checksum": "md5:123"},
         ENTRY | {"size": -1},
         ENTRY | {"size": True, "key": "pbc.zip"},
+        ENTRY | {"key": "bus\ud800.zip"},
+        ENTRY | {"key": "a.zip", "size": 10**30},
+        ENTRY | {"key": "b.zip", "links": {"self": "http://[::x/"}},
         {"key": "oct.zip", "size": 3},
         "bus.zip",
         ENTRY,
@@ -61,8 +64,11 @@ def test_all_problems_are_told_at_once():
         "files.0.checksum: expected 'md5:' and 32 hexadecimal digits (or md5, sha1, sha256, sha512), got 'md5:123'",
         "files.1.size: expected a number of bytes, got -1",
         "files.2.size: expected a number of bytes, got True",
-        "files.3.checksum: expected 'md5:' and 32 hexadecimal digits (or md5, sha1, sha256, sha512), got nothing",
-        "files.4: expected an object, got 'bus.zip'",
+        r"files.3.key: expected a name, got 'bus\ud800.zip'",
+        "files.4.size: expected a number of bytes, got 1000000",
+        "files.5.links: expected an address, got 'http://[::x/'",
+        "files.6.checksum: expected 'md5:' and 32 hexadecimal digits (or md5, sha1, sha256, sha512), got nothing",
+        "files.7: expected an object, got 'bus.zip'",
         "files: 'bus.zip' is listed twice",
         "https://zenodo.org/api/records/7884735",
     ):
@@ -75,7 +81,7 @@ def test_all_problems_are_told_at_once():
         (b"<html>Gateway", "is no listing: expected JSON, got '<html>Gateway'"),
         (b"\xff\xfe", "is no listing: expected JSON"),
         (b"[" * 100_000, "is no listing: expected JSON"),
-        (b"[1]", "expected an object with files, got a list"),
+        (b"[1]", "expected an object with files, got [1]"),
         (b"{}", "files: is missing"),
         (b'{"files": 3}', "files: is missing"),
         (b'{"files": []}', "files: is empty"),
@@ -142,7 +148,7 @@ def test_a_dataset_is_matched_by_its_id(dataset, there, expected):
 
 @pytest.mark.parametrize(
     "there",
-    [["bus.pdf"], ["busy.zip"], ["bus_images.zip"], ["../bus.zip"], ["a/bus.zip"], [".bus.zip"], ["bus\n.zip"], []],
+    [["bus.pdf"], ["busy.zip"], ["bus_images.zip"], ["../bus.zip"], ["a/bus.zip"], [".bus.zip"], []],
 )
 def test_what_does_not_match_is_not_taken_and_what_there_is_is_told(there):
     with pytest.raises(NotPublishedError, match=r"the record: has no archive of bus\. There is:") as error:

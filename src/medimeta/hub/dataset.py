@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,7 +75,7 @@ def download_one(order: Order, client: Client, teller: Teller) -> DownloadReport
     """
     started = time.monotonic()
     card, root, work = order.card, order.root, download_folder(order.root, order.card.id)
-    with locked(root, card.id), workplace(root, card.id, work):
+    with locked(root, card.id), _kept_if_used(work), workplace(root, card.id, work):
         for left in ("unpacked", "dataset"):
             remove(work / left)  # of a download that was broken off
         archive, url = _archive(order, work, client, teller)
@@ -110,6 +112,16 @@ def download_one(order: Order, client: Client, teller: Teller) -> DownloadReport
         archive=order.kept if order.keep_archive and not order.in_place else None,
         departures=departures,
     )
+
+
+@contextmanager
+def _kept_if_used(work: Path) -> Iterator[None]:
+    """Leave no empty folder behind, where nothing came."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            work.rmdir()
 
 
 def bytes_to_come(order: Order) -> int:

@@ -12,12 +12,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from medimeta.catalogue.release import RELEASE
 from medimeta.errors import ListingError, problems_error
 from medimeta.hub.remote import LENGTHS, Checksum, RemoteFile
 
 MAX_LISTING_BYTES = 16_000_000  # a record has some dozens of files of a few hundred bytes each
+MAX_FILE_BYTES = 10**15
+MAX_NAME = 255  # of a file, in any file system
 _LINKS = ("content", "download", "self")  # where there is ``content``, ``self`` is a description of the file
 
 
@@ -72,7 +75,7 @@ def parse_listing(data: bytes, where: str) -> Listing:
             f"{where}: is no listing: expected JSON, got {start!r}. Expected is what {RELEASE.api} answers."
         ) from None
     if not isinstance(raw, dict):
-        raise ListingError(f"{where}: is no listing: expected an object with files, got a {type(raw).__name__}.")
+        raise ListingError(f"{where}: is no listing: expected an object with files, got {_shown(raw)}.")
     _refuse_other_record(raw, where)
     problems: list[str] = []
     files = [file for name, entry in _entries(raw, problems) if (file := _file(name, entry, problems))]
@@ -127,16 +130,26 @@ def _file(place: str, entry: Any, problems: list[str]) -> RemoteFile | None:
         return None
     before = len(problems)
     key, size = entry.get("key"), entry.get("size")
-    if not (isinstance(key, str) and key):
+    if not (isinstance(key, str) and key and len(key) <= MAX_NAME and key.isprintable()):
         problems.append(f"{place}.key: expected a name, got {_shown(key)}")
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= MAX_FILE_BYTES:
         problems.append(f"{place}.size: expected a number of bytes, got {_shown(size)}")
     checksum = _checksum(place, entry.get("checksum"), problems)
     if len(problems) > before:
         return None
     links = _mapping(entry.get("links"))
-    link = next((links[name] for name in _LINKS if isinstance(links.get(name), str) and links[name]), None)
+    link = next((links[name] for name in _LINKS if links.get(name)), None)
+    if link is not None and not _is_address(link):
+        problems.append(f"{place}.links: expected an address, got {_shown(link)}")
+        return None
     return RemoteFile(str(key), size or 0, checksum, () if link is None else (link,))
+
+
+def _is_address(link: Any) -> bool:
+    try:
+        return isinstance(link, str) and link.isprintable() and urlsplit(link) is not None
+    except ValueError:  # a bracket that does not close
+        return False
 
 
 def _checksum(place: str, value: Any, problems: list[str]) -> Checksum | None:
@@ -176,4 +189,4 @@ def _text(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else repr(value)[:60]
+    return "nothing" if value is None else ascii(value)[:60]

@@ -11,7 +11,8 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from medimeta._files import as_path
 from medimeta.catalogue.release import RELEASE
-from medimeta.errors import ListingError, NotPublishedError, UnreachableError, UsageError
+from medimeta.errors import DownloadError, ListingError, NotPublishedError, UnreachableError, UsageError
+from medimeta.hub.answer import RefusedError
 from medimeta.hub.listing import MAX_LISTING_BYTES, Listing, parse_listing
 from medimeta.hub.remote import RemoteFile
 from medimeta.hub.telling import Teller
@@ -80,12 +81,17 @@ def find_listing(client: Client, mirror: str | None, file: Path | None, teller: 
     """
     if file is not None:
         return _located(parse_listing(_read_file(file), str(file)), mirror)
-    own = [] if mirror is None else [f"{mirror}/api/records/{RELEASE.record}", f"{mirror}/{LISTING}"]
+    own = [] if mirror is None else [f"{mirror}/{LISTING}", f"{mirror}/api/records/{RELEASE.record}"]
+    wrong: list[DownloadError] = []
     for url in own:
         try:
             return _located(parse_listing(_read(client, url, teller), url), mirror)
-        except NotPublishedError:
+        except (NotPublishedError, RefusedError):  # some servers refuse what they do not have
             continue
+        except (ListingError, UnreachableError) as error:
+            wrong.append(error)
+    if wrong:
+        raise wrong[0]
     try:
         return _located(parse_listing(_read(client, RELEASE.api, teller), RELEASE.api), mirror)
     except UnreachableError as error:
