@@ -1,26 +1,18 @@
 """The examples of docs/metrics.md run, and what its table names is there."""
 
 import dataclasses
-import doctest
 import re
-from pathlib import Path
+
+from tests.guides import run_examples, text_of
 
 from medimeta.cli.boundary import run
 from medimeta.learning.metrics import FIGURES, ClassScores
 
-GUIDE = Path(__file__).parent.parent / "docs" / "metrics.md"
-TEXT = GUIDE.read_text(encoding="utf-8")
+TEXT = text_of("metrics.md")
 
 
 def test_the_examples_of_the_guide_run(built_root, tmp_path, monkeypatch, capsys):
-    (tmp_path / "data").symlink_to(built_root)
-    monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    assert all(block.startswith(">>> ") for block in blocks)
-    test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, GUIDE.name, str(GUIDE), 0)
-    found = doctest.DocTestRunner().run(test)
-    assert found.attempted >= 30
-    assert found.failed == 0, capsys.readouterr().out
+    run_examples("metrics.md", built_root, tmp_path, monkeypatch, capsys, least=30)
     [command] = re.findall(r"^medimeta (evaluate mine.npz .*)$", TEXT, re.MULTILINE)
     task = re.search(r'"(.*?)"', command)[1]
     assert run(["evaluate", "mine.npz", "--task", task, "--root", "data"]) == 0

@@ -36,6 +36,15 @@ def test_a_verb_says_what_to_install(built_root, blocked, arguments, message):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("verb", [["train", "bus"], ["benchmark"], ["pretrain", "bus"], ["predict", "m"], ["demo"]])
+def test_what_is_missing_is_asked_for_before_anything_heavy_is_imported(verb):
+    code = f"from medimeta.cli.boundary import run; code = run({verb!r})"
+    done = run_without(["timm"], f"{code}; assert 'torch' not in sys.modules; sys.exit(code)")
+    assert (done.returncode, done.stdout) == (2, "")
+    hint = "error: this needs timm, which is not installed. Install it with: pip install 'medimeta[train]'"
+    assert done.stderr == f"{hint}\n"
+
+
 def test_a_name_says_what_to_install():
     done = run_without(["torch"], "import medimeta as mm\ntry: mm.load\nexcept mm.MedimetaError as error: print(error)")
     assert done.stdout == "this needs torch, which is not installed. Install it with: pip install 'medimeta[torch]'\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from medimeta.errors import MissingDependencyError
@@ -22,6 +23,8 @@ EXTRA_OF = {
     "requests": "download",
     "tenacity": "download",
 }
+TRAINING = ("torch", "timm", "lightning", "safetensors")
+"""What every training needs."""
 OF_OTHERS = {"torchcross": "torchcross==0.0.6", "tensorboard": "tensorboard"}  # no extra brings these
 
 
@@ -43,6 +46,28 @@ def missing_dependency(error: ModuleNotFoundError) -> MissingDependencyError | N
     return MissingDependencyError(
         f"this needs {library}, which is not installed. Install it with: pip install {way_out}"
     )
+
+
+def ask_for(*libraries: str) -> None:
+    """See that libraries are installed, without importing them: before seconds are spent on others.
+
+    Raises
+    ------
+    MissingDependencyError
+        One is not installed; it says which extra brings it.
+
+    Examples
+    --------
+    >>> ask_for("json", "timm")
+    """
+    for library in libraries:
+        try:
+            found = importlib.util.find_spec(library) is not None
+        except ModuleNotFoundError:
+            found = False
+        if not found:
+            error = ModuleNotFoundError(f"No module named {library!r}", name=library)
+            raise missing_dependency(error) or error
 
 
 def require(module: str) -> ModuleType:

@@ -69,6 +69,12 @@ def test_a_folder_is_built_loaded_verified_and_trained_like_any_other(command, b
     done = command("verify", "my_cells", "--deep", "--root", root)
     assert (done.code, done.err) == (0, "")
     assert "my_cells: whole, 30 samples, every file hashed" in done.out
+    for form in ((), ("--json",), ("--bibtex",)):
+        done = command("show", "My-Cells", "--root", root, *form)
+        assert (done.code, done.err) == (0, "")
+        assert ("my_cells" in done.out) != (form == ("--bibtex",))
+    assert CLASSES[0] in command("show", "my_cells/cell type", "--root", root).out
+    assert command("show", "my_cells", "--root", tmp_path).code == 2
     done = command("train", "my_cells/cell type", "--root", root, "--out", tmp_path / "runs", *TINY)
     assert done.code == 0, done.err
     assert "my_cells/cell type" in done.out

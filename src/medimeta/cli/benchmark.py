@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from medimeta._optional import TRAINING, ask_for
 from medimeta.cli import options
 from medimeta.cli.grid import list_cells, run_grid
 from medimeta.cli.training_options import training_flags
@@ -80,6 +81,7 @@ def command(
     json: options.Json = False,
 ) -> int:
     """Run every cell of a grid, and tabulate AUROC beside the paper's. Finished cells are kept."""
+    ask_for(*TRAINING)
     from medimeta.benchmark.grid import changed, grid_from
     from medimeta.benchmark.plan import plan_grid
     from medimeta.benchmark.run import Running

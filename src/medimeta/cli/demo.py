@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from medimeta._interrupts import held_back
+from medimeta._optional import TRAINING, ask_for
 from medimeta.cli.console import build_progress
 from medimeta.cli.grid import run_grid
 
@@ -33,6 +34,7 @@ def command(
     ] = False,
 ) -> int:
     """Go the whole way once: originals, build, verify, train a small baseline, table."""
+    ask_for("PIL", *TRAINING)
     from medimeta.benchmark.grid import Grid
     from medimeta.benchmark.plan import plan_grid
     from medimeta.benchmark.run import Running

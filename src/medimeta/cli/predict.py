@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medimeta._optional import ask_for
 from medimeta.cli import options
 from medimeta.cli.console import print_json
 
@@ -39,6 +40,7 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Predict with a saved model, and write the scores for 'medimeta evaluate' or for other programs."""
+    ask_for("torch", "timm", "safetensors")
     from medimeta.learning.device import gpus
     from medimeta.learning.saved_model import load_model
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from medimeta._optional import TRAINING, ask_for
 from medimeta.cli import options
 from medimeta.cli.boundary import DONE
 from medimeta.cli.console import print_json
@@ -89,9 +90,7 @@ class Job:
 
 def _config(flags: dict[str, Any], file: Path | None, weights: Path | None, *, pretrained: bool) -> PretrainConfig:
     """Return the settings: flags before the file, the file before the protocol."""
-    from medimeta._optional import require
-
-    require("torch")
+    ask_for(*TRAINING)
     from medimeta.learning.device import best_precision
 
     settings = {} if file is None else read_settings(PretrainConfig, file)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def command(
     name: Annotated[str, typer.Argument(metavar="ID", help="A dataset, or a task as 'dataset/task'.")],
+    root: options.Root = None,
     json: options.Json = False,
     bibtex: Annotated[bool, typer.Option("--bibtex", help="Print what to cite, as BibTeX.")] = False,
 ) -> None:
@@ -26,18 +27,19 @@ def command(
     from medimeta.catalogue.bibtex import bibtex as citations
     from medimeta.catalogue.catalogue import default_catalogue
     from medimeta.catalogue.views import dataset_details
+    from medimeta.store.lookup import dataset, task
 
     if json and bibtex:
         raise typer.BadParameter("--json and --bibtex are two forms of output: pass one of them")
     catalogue = default_catalogue()
-    task = catalogue.task(name) if "/" in name else None
-    card = catalogue.dataset(task.dataset if task else name)
+    shown = task(name, root) if "/" in name else None
+    card = dataset(shown.dataset if shown else name, root)
     if bibtex:
         typer.echo(citations(card))
     elif json:
-        print_json(task.model_dump(mode="json") if task else dataset_details(card, catalogue))
-    elif task:
-        console().print(_labels(task))
+        print_json(shown.model_dump(mode="json") if shown else dataset_details(card, catalogue))
+    elif shown:
+        console().print(_labels(shown))
     else:
         _print_card(card, catalogue)
 

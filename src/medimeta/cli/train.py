@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from medimeta._optional import TRAINING, ask_for
 from medimeta.cli import options
 from medimeta.cli.grid import run_grid
 from medimeta.cli.training_options import training_flags
@@ -38,6 +39,7 @@ def command(
     json: options.Json = False,
 ) -> int:
     """Train on one task, test it, and write record, predictions, model and table. Started again, it goes on."""
+    ask_for(*TRAINING)
     from medimeta.benchmark.grid import Grid
     from medimeta.benchmark.plan import plan_grid
     from medimeta.benchmark.run import Running

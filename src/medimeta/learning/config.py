@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from medimeta._numbers import COUNT, POSITIVE, SEED
 from medimeta.learning.augment import Augmentation
-from medimeta.learning.settings import Words, changed, check, read_settings
+from medimeta.learning.settings import Words, changed, check, digest_of, read_settings
 
 PRECISIONS = ("bf16-mixed", "32-true")
 NORMALISATIONS = ("imagenet", "half")  # names of `medimeta.loading.normalize.STATISTICS`, which needs torch
@@ -92,7 +90,7 @@ class TrainConfig:
         >>> TrainConfig(seed=1).digest() == TrainConfig(seed=1).digest() != TrainConfig(seed=2).digest()
         True
         """
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+        return digest_of(self.as_dict())
 
     def changed(self, **settings: Any) -> Self:
         """Return a copy with other settings; of `augmentation`, a mapping changes what it names.

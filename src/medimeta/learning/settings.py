@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import hashlib
 import inspect
+import json
 import numbers
 import re
 from collections.abc import Mapping
@@ -183,6 +185,17 @@ def check(settings: Any, headline: str) -> None:
             problems.append(f"{setting.name} must be {error}")
     if problems:
         raise problems_error(UsageError, headline, problems)
+
+
+def digest_of(settings: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of plain settings: equal for equal ones.
+
+    Examples
+    --------
+    >>> digest_of({"seed": 1, "shots": 5}) == digest_of({"shots": 5, "seed": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def read_settings(kind: type, source: Mapping[str, Any] | str | Path, place: str = "the settings") -> dict[str, Any]:

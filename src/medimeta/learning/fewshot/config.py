@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Self
 
@@ -11,7 +9,7 @@ from medimeta._numbers import COUNT, Bounds
 from medimeta.errors import unknown_name
 from medimeta.learning.config import BatchNorm, Count, Normalisation, Positive, Precision, Seed
 from medimeta.learning.fewshot.methods import METHODS
-from medimeta.learning.settings import changed, check
+from medimeta.learning.settings import changed, check, digest_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +108,7 @@ class FewShotConfig:
         >>> FewShotConfig(method="protonet").digest() == FewShotConfig(method="protonet", penalty=2.0).digest()
         True
         """
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+        return digest_of(self.as_dict())
 
     def changed(self, **settings: Any) -> Self:
         """Return a copy with other settings; numbers may be written as text, as YAML reads 1e-3.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from medimeta.learning.augment import Augmentation
 from medimeta.learning.config import BatchNorm, Count, Normalisation, Order, Positive, Precision, Seed
-from medimeta.learning.settings import changed, check
+from medimeta.learning.settings import changed, check, digest_of
 
 if TYPE_CHECKING:  # flags are made from these settings, where torch need not be
     from medimeta.learning.maml import InnerLoop
@@ -180,4 +178,4 @@ class PretrainConfig:
         >>> PretrainConfig(seed=1).digest() == PretrainConfig(seed=1).digest() != PretrainConfig(seed=2).digest()
         True
         """
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+        return digest_of(self.as_dict())
