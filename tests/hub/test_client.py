@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.hub.server import CERTIFICATE, Server, chunked, cut, redirect, silence, stall, status
+from tests.hub.faults import chunked, cut, redirect, silence, stall, status
+from tests.hub.server import CERTIFICATE, Server
 from tests.hub.transfers import DATA, PATH, Told, publish, quick
 
 from medimeta.errors import ListingError, NotPublishedError, UnreachableError

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.hub import server as faults
+from tests.hub import faults
 from tests.hub.server import RECORD
 
 import medimeta as mm

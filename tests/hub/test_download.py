@@ -9,7 +9,7 @@ import time
 from functools import partial
 
 import pytest
-from tests.hub import server as faults
+from tests.hub import faults
 from tests.hub.releases import pack_zip
 from tests.hub.server import RECORD
 

@@ -8,7 +8,8 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from tests.hub.server import Fault, Server, cut, status
+from tests.hub.faults import Fault, cut, status
+from tests.hub.server import Server
 from tests.hub.transfers import DATA, PATH, Told, publish, quick
 
 from medimeta.errors import UnreachableError

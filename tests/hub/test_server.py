@@ -7,10 +7,8 @@ import json
 import time
 
 import pytest
-from tests.hub.server import (
-    RECORD,
+from tests.hub.faults import (
     Fault,
-    Server,
     chunked,
     content_range,
     cut,
@@ -22,6 +20,7 @@ from tests.hub.server import (
     stall,
     status,
 )
+from tests.hub.server import RECORD, Server
 
 DATA = bytes(range(256)) * 1000
 

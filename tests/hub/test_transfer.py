@@ -11,20 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.hub.server import (
-    WELL,
-    Fault,
-    Server,
-    chunked,
-    content_range,
-    cut,
-    instead,
-    no_ranges,
-    reset,
-    slow,
-    stall,
-    status,
-)
+from tests.hub.faults import WELL, Fault, chunked, content_range, cut, instead, no_ranges, reset, slow, stall, status
+from tests.hub.server import Server
 from tests.hub.transfers import DATA, PATH, Told, publish, quick
 
 from medimeta.errors import ChecksumError, NotPublishedError, StoreError, UnreachableError
