@@ -28,8 +28,8 @@ def download_cases(effort: Effort, *, quick: bool) -> tuple[Case, ...]:
                 Comparison("fetch a file, against a bare socket", OURS, "socket", target=0.9),
             ),
             note="A file from a server on loopback, read, hashed (MD5) and written. `requests` alone reads blocks of "
-            "1 MB by `iter_content`; the bare socket receives into one buffer, which is as fast as a single thread can "
-            "be. Neither of them resumes, tells how far it is, or waits for a slow server.",
+            "1 MB by `iter_content`; the bare socket receives into one buffer of that size, without any library. "
+            "Neither of them resumes, tells how far it is, or waits for a slow server.",
         ),
         Case(
             name="download-two",
