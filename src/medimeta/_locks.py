@@ -57,6 +57,8 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[None]:
     False
     """
     while True:
+        if path.is_symlink():  # what it leads to is not ours to write
+            path.unlink(missing_ok=True)
         with path.open("a+", encoding="ascii") as file:
             _take(file, wait)
             if _is_still(file, path):

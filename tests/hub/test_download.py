@@ -290,11 +290,47 @@ def test_an_archive_that_is_no_dataset_is_told(fetch, mirror, releases, root, tm
         assert not (root / "bus").exists(), name
 
 
-def test_several_without_an_archive_are_told_at_once(fetch):
-    with pytest.raises(NotPublishedError) as error:
+def test_those_without_an_archive_are_told_and_the_others_come(fetch, root):
+    with pytest.raises(DownloadError, match="2 of 3 datasets could not be downloaded") as error:
         fetch("oct", "cxr", "bus")
-    for told in ("no archive of oct", "no archive of cxr", "bus.zip"):
+    for told in ("no archive of oct", "no archive of cxr"):
         assert told in str(error.value)
+    assert str(error.value).count("bus.zip") == 1, "what there is is told once"
+    assert left(root) == ["bus"]
+    with pytest.raises(NotPublishedError, match="has no archive of oct"):
+        fetch("oct")
+
+
+def test_what_another_process_brought_meanwhile_is_not_fetched_again(fetch, mirror, releases, root, monkeypatch):
+    """It came between the first look and the lock."""
+    looked = downloads.match_file
+
+    def match_file(*arguments):
+        if not (root / "bus").exists():
+            monkeypatch.setattr(downloads, "match_file", looked)
+            mm.download("bus", root, from_dir=releases.folder)
+        return looked(*arguments)
+
+    monkeypatch.setattr(downloads, "match_file", match_file)
+    [report] = fetch("bus")
+    assert not report.fetched
+    assert not mirror.of(BUS)
+
+
+def test_no_password_is_told_or_kept(mirror, root, capsys):
+    [report] = mm.download("bus", root, mirror=mirror.url().replace("//", "//me:secret@"))
+    assert report.fetched
+    said = capsys.readouterr().err + report.text() + json.dumps(report.as_dict())
+    assert "secret" not in said + (root / "bus" / "manifest.json").read_text()
+
+
+def test_a_file_in_the_place_of_a_dataset_is_not_removed(fetch, root):
+    root.mkdir()
+    (root / "bus").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(StoreError, match="is a file, where the folder of the dataset is to be"):
+            fetch("bus", overwrite=overwrite)
+    assert (root / "bus").read_text() == "mine"
 
 
 def test_no_network_is_told_with_the_way_out(root):
@@ -352,6 +388,8 @@ def test_wrong_use_is_told(mirror, root, tmp_path):
         ({"timeout": 0}, "--timeout"),
         ({"mirror": "ftp://host"}, "an http or https address, or a folder"),
         ({"mirror": "http://"}, "no address of a mirror"),
+        ({"mirror": "http://[::1"}, "no address of a mirror"),
+        ({"mirror": "http://host:99999"}, "no address of a mirror"),
         ({"mirror": tmp_path / "none"}, "there is no such folder"),
         ({"from_dir": tmp_path / "none"}, "there is no such folder"),
         ({"mirror": "http://host", "from_dir": tmp_path}, "pass one of them"),

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from medimeta.errors import UnreachableError
+from medimeta.errors import ChecksumError, UnreachableError
 
 BLOCK = 1 << 20  # bytes read at once, at most
 LOGIN = re.compile(r"//[^/?#]*@")
@@ -81,6 +81,10 @@ class PassingError(UnreachableError):
 
     def __str__(self) -> str:
         return f"{shown(self.url)}: {self.reason}. {self.way_out}".rstrip()
+
+
+class OtherAnswerError(ChecksumError):
+    """What is answered is not the file, as a network's login page: it says nothing about what came before."""
 
 
 class RefusedError(UnreachableError):

@@ -187,7 +187,7 @@ class Client:
     def _ask(self, place: str, headers: dict[str, str], url: str) -> requests.Response:
         try:
             return self._session.get(place, headers=headers, stream=True, allow_redirects=False, timeout=self._timeouts)
-        except (OSError, UnicodeError, urllib3.exceptions.HTTPError) as error:  # those of requests are OSErrors
+        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:  # those of requests are OSErrors
             raise of_error(error, url) from error
 
     @property

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from medimeta.catalogue.schema import DatasetCard
-from medimeta.errors import StoreError
+from medimeta.errors import ReleaseMismatchError, StoreError, UnsafeArchiveError, problems_error
+from medimeta.hub.answer import shown
 from medimeta.hub.attribution import attribution
 from medimeta.hub.contents import check_contents, most_bytes, write_download_manifest
 from medimeta.hub.partial import check_file
@@ -25,6 +26,7 @@ from medimeta.hub.unpack import unpack, unpacked_bytes
 from medimeta.store.disk import free_bytes, room
 from medimeta.store.manifest import DownloadOrigin
 from medimeta.store.publish import download_folder, locked, publish, remove, workplace
+from medimeta.store.verify import verify_folder
 
 if TYPE_CHECKING:
     from medimeta.hub.client import Client
@@ -50,6 +52,8 @@ class Order:
         Whether the archive was fetched by hand: it is read where it lies, and left there.
     keep_archive : bool
         Whether the archive is kept below the root.
+    overwrite : bool
+        Whether a dataset that is there is replaced.
     """
 
     card: DatasetCard
@@ -58,6 +62,7 @@ class Order:
     root: Path
     in_place: bool = False
     keep_archive: bool = False
+    overwrite: bool = False
 
     @property
     def kept(self) -> Path:
@@ -76,16 +81,19 @@ def download_one(order: Order, client: Client, teller: Teller) -> DownloadReport
     started = time.monotonic()
     card, root, work = order.card, order.root, download_folder(order.root, order.card.id)
     with locked(root, card.id), _kept_if_used(work), workplace(root, card.id, work):
+        if not order.overwrite and (root / card.id).exists():  # another process brought it meanwhile
+            return already_there(card, root)
         for left in ("unpacked", "dataset"):
             remove(work / left)  # of a download that was broken off
         archive, url = _archive(order, work, client, teller)
         _check_room(root, card, archive)
-        unpacked = unpack(archive, work / "unpacked", most_bytes(card), teller)
-        teller.step("verifying")
-        departures = check_contents(unpacked.folder, card)
+        with _of_archive(order, url):
+            unpacked = unpack(archive, work / "unpacked", most_bytes(card), teller)
+            teller.step("verifying")
+            departures = check_contents(unpacked.folder, card)
         origin = DownloadOrigin(
-            record=order.record,
-            url=url,
+            record=shown(order.record),
+            url=shown(url),
             archive=order.file.key,
             bytes=order.file.size,
             checksum=str(order.file.checksum or ""),
@@ -105,13 +113,22 @@ def download_one(order: Order, client: Client, teller: Teller) -> DownloadReport
         samples=manifest.samples,
         fetched=True,
         attribution=attribution(card),
-        url=url,
+        url=shown(url),
         bytes=order.file.size,
         checksum=origin.checksum,
         seconds=time.monotonic() - started,
         archive=order.kept if order.keep_archive and not order.in_place else None,
         departures=departures,
     )
+
+
+@contextmanager
+def _of_archive(order: Order, url: str) -> Iterator[None]:
+    """Say of what is wrong with an archive which one it is."""
+    try:
+        yield
+    except (UnsafeArchiveError, ReleaseMismatchError) as error:
+        raise type(error)(f"{error}\nThe archive is {order.file.key}, from {shown(url)}.") from error
 
 
 @contextmanager
@@ -122,6 +139,28 @@ def _kept_if_used(work: Path) -> Iterator[None]:
     finally:
         with suppress(OSError):
             work.rmdir()
+
+
+def already_there(card: DatasetCard, root: Path) -> DownloadReport:
+    """Return the report of a dataset that is there.
+
+    Raises
+    ------
+    StoreError
+        It is not whole, or a file lies in its place.
+    """
+    folder = root / card.id
+    if folder.is_file():
+        raise StoreError(f"{folder}: is a file, where the folder of the dataset is to be. Move it away.")
+    found = verify_folder(folder)
+    if not found.ok:
+        raise problems_error(
+            StoreError,
+            f"{folder}: is there, but is not whole.",
+            found.problems,
+            f"Fetch it anew with: medimeta download {card.id} --overwrite --root {root}",
+        )
+    return DownloadReport(card.id, folder, found.samples, False, attribution(card), remarks=found.remarks)
 
 
 def bytes_to_come(order: Order) -> int:

@@ -25,10 +25,9 @@ from medimeta.errors import (
     UsageError,
     problems_error,
 )
-from medimeta.hub.attribution import attribution
 from medimeta.hub.client import Client
 from medimeta.hub.contents import expected_bytes
-from medimeta.hub.dataset import Order, bytes_to_come, download_one
+from medimeta.hub.dataset import Order, already_there, bytes_to_come, download_one
 from medimeta.hub.display import DownloadDisplay
 from medimeta.hub.listing import Listing
 from medimeta.hub.matching import match_file
@@ -37,7 +36,6 @@ from medimeta.hub.report import DownloadReport
 from medimeta.hub.telling import Progress, Stopped, Teller
 from medimeta.store import layout
 from medimeta.store.disk import free_bytes, room
-from medimeta.store.verify import verify_folder
 
 JOBS = 3  # polite to a server that others use as well
 MOST_JOBS = 8
@@ -182,7 +180,11 @@ def run_downloads(
     cards = _cards(datasets, tasks)
     _check(jobs, timeout, mirror, from_dir)
     place = layout.default_root(root)
-    known = {} if overwrite else {card.id: _there(card, place) for card in cards if (place / card.id).exists()}
+    known = {
+        card.id: _there(card, place)
+        for card in cards
+        if (place / card.id).is_file() or (not overwrite and (place / card.id).exists())
+    }
     done = {name: each for name, each in known.items() if isinstance(each, DownloadReport)}
     failed = {name: each for name, each in known.items() if isinstance(each, MedimetaError)}
     wanted = [card for card in cards if card.id not in known]
@@ -191,7 +193,9 @@ def run_downloads(
         _make_root(place)
         with Client(timeout=timeout) as client:
             said = _listing(client, mirror, listing, from_dir, progress)
-            orders = _orders(wanted, said, place, in_place=from_dir is not None, keep_archive=keep_archive)
+            ways = {"in_place": from_dir is not None, "keep_archive": keep_archive, "overwrite": overwrite}
+            orders, absent = _orders(wanted, said, place, **ways)
+            failed |= absent
             _check_room(place, orders)
             remarks = _remarks(said)
             for name, result in _on_threads(orders, client, jobs, progress).items():
@@ -243,17 +247,10 @@ def _check(jobs: int, timeout: float, mirror: _PATH | None, from_dir: _PATH | No
 
 def _there(card: DatasetCard, root: Path) -> DownloadReport | MedimetaError:
     """Return the report of a dataset that is there, or what is wrong with it."""
-    report = verify_folder(root / card.id)
-    if report.ok:
-        return DownloadReport(
-            card.id, root / card.id, report.samples, False, attribution(card), remarks=tuple(report.remarks)
-        )
-    return problems_error(
-        StoreError,
-        f"{root / card.id}: is there, but is not whole.",
-        report.problems,
-        f"Fetch it anew with: medimeta download {card.id} --overwrite --root {root}",
-    )
+    try:
+        return already_there(card, root)
+    except StoreError as error:
+        return error
 
 
 def _make_root(root: Path) -> None:
@@ -275,23 +272,19 @@ def _listing(
 
 
 def _orders(
-    cards: Sequence[DatasetCard], listing: Listing, root: Path, *, in_place: bool, keep_archive: bool
-) -> list[Order]:
-    """Find the archive of every dataset; all that have none are told at once."""
-    orders, problems = [], []
+    cards: Sequence[DatasetCard], listing: Listing, root: Path, **ways: bool
+) -> tuple[list[Order], dict[str, MedimetaError]]:
+    """Find the archive of every dataset; return the orders, and what is wrong with those that have none."""
+    orders: list[Order] = []
+    absent: dict[str, MedimetaError] = {}
+    record = RELEASE.doi if listing.where == RELEASE.api else listing.where
     for card in cards:
         try:
-            file = match_file(card.id, listing.files, listing.where)
+            orders.append(Order(card, match_file(card.id, listing.files, listing.where), record, root, **ways))
         except NotPublishedError as error:
-            problems.append(error)
-        else:
-            record = RELEASE.doi if listing.where == RELEASE.api else listing.where
-            orders.append(Order(card, file, record, root, in_place=in_place, keep_archive=keep_archive))
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise problems_error(NotPublishedError, f"{len(problems)} datasets have no archive.", list(map(str, problems)))
-    return orders
+            # What there is needs to be told only once.
+            absent[card.id] = NotPublishedError(str(error).partition(" There is:")[0]) if absent else error
+    return orders, absent
 
 
 def _check_room(root: Path, orders: Sequence[Order]) -> None:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from medimeta.errors import DownloadError, MedimetaError, StoreError, UnsafeArchiveError
 from medimeta.hub.members import Names
 from medimeta.hub.telling import Teller
-from medimeta.store.disk import room
+from medimeta.store.disk import FULL, room
 from medimeta.store.flushing import STEP, Flusher
 from medimeta.store.manifest import FileDigest
 
@@ -174,7 +174,8 @@ def unwritable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror or error}).") from error
+        way_out = " The archive is kept: free some room, and the same command goes on." if error.errno in FULL else ""
+        raise StoreError(f"{path}: cannot be written ({error.strerror or error}).{way_out}") from error
 
 
 @contextmanager

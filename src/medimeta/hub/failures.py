@@ -23,7 +23,9 @@ CERTIFICATE = (
     "If the network puts a certificate of its own in between, name the file of its authority by SSL_CERT_FILE or "
     "REQUESTS_CA_BUNDLE; else check the address, and the clock of this machine."
 )
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 NETWORK = "Check the network and the address; where a proxy is needed, name it by HTTPS_PROXY and HTTP_PROXY."
+LONGEST_SENSE = 31 * 86_400.0  # seconds; who asks for more does not mean it
 EPOCH = 1_000_000_000  # a smaller X-RateLimit-Reset counts seconds from now, as some servers have it
 
 
@@ -61,14 +63,20 @@ def of_error(error: BaseException, url: str) -> UnreachableError:
         return PassingError(url, f"the server does not answer as HTTP wants it ({_innermost(found)})")
     if has(urllib3.exceptions.ProtocolError, urllib3.exceptions.NewConnectionError):
         return PassingError(url, f"the connection failed ({_innermost(found)})", way_out=NETWORK)
-    return UnreachableError(f"{shown(url)}: cannot be fetched ({_innermost(found)}).")
+    why = _innermost(found)
+    if "SOCKS" in why:
+        return UnreachableError(f"{shown(url)}: the proxy speaks SOCKS, which needs: pip install pysocks.")
+    if "CA certificate bundle" in why:
+        return UnreachableError(f"{shown(url)}: {why}. It is named by {' or '.join(BUNDLES)}: mend or unset that.")
+    return UnreachableError(f"{shown(url)}: cannot be fetched ({why}). Check the address.")
 
 
 def of_status(status: int, headers: Mapping[str, str], url: str) -> UnreachableError | NotPublishedError:
     """Return what a status means that is not one of success: a `PassingError` where it may pass."""
     said = f"{status} {_phrase(status)}".strip()
     if status in PASSING:
-        return PassingError(url, f"the server answers {said}", after=_asked_to_wait(status, headers))
+        after = _asked_to_wait(status, headers)
+        return PassingError(url, f"the server answers {said}", after=after, way_out="Try later, or another --mirror.")
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         return NotPublishedError(f"{shown(url)}: is not there ({said}).")
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
@@ -86,16 +94,19 @@ def of_status(status: int, headers: Mapping[str, str], url: str) -> UnreachableE
 def _asked_to_wait(status: int, headers: Mapping[str, str]) -> float:
     """Return the seconds that a server asks to wait (RFC 9110, section 10.2.3); times are read by its own clock."""
     now = _date(headers.get("Date", "")) or datetime.now(UTC)
-    text = headers.get("Retry-After", "").strip()
+    text, reset = (headers.get(name, "").strip()[:30] for name in ("Retry-After", "X-RateLimit-Reset"))
+    seconds = 0.0
     if text.isascii() and text.isdigit():
-        return float(text[:9])
-    if date := _date(text):
-        return max(0.0, (date - now).total_seconds())
-    reset = headers.get("X-RateLimit-Reset", "").strip()
-    if status == HTTPStatus.TOO_MANY_REQUESTS and reset.isascii() and reset.isdigit():
-        seconds = float(reset[:12])
-        return max(0.0, seconds - now.timestamp()) if seconds >= EPOCH else seconds
-    return 0.0
+        seconds = float(text)
+    elif date := _date(text):
+        seconds = (date - now).total_seconds()
+    elif status == HTTPStatus.TOO_MANY_REQUESTS and reset.isascii() and reset.isdigit():
+        seconds = float(reset)
+        if seconds >= EPOCH:
+            seconds = (
+                seconds / 1000 if seconds >= 100 * EPOCH else seconds
+            ) - now.timestamp()  # some tell milliseconds
+    return seconds if 0 < seconds <= LONGEST_SENSE else 0.0
 
 
 def _date(text: str) -> datetime | None:

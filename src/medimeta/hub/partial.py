@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -10,13 +9,12 @@ from typing import TYPE_CHECKING, Self
 from medimeta.errors import ChecksumError, StoreError
 from medimeta.hub.remote import Checksum, RemoteFile
 from medimeta.hub.telling import Teller
-from medimeta.store.disk import free_bytes, room
+from medimeta.store.disk import FULL, free_bytes, room
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 BLOCK = 1 << 20
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Partial:
@@ -43,6 +41,8 @@ class Partial:
         self._target, self._size, self._checksum = target, file.size, file.checksum
         self._hash = _hash(file.checksum)
         try:
+            if self.path.is_symlink():  # what it leads to is not ours to write
+                self.path.unlink()
             self._file = self.path.open("ab", buffering=0)  # what has come is the system's at once
         except OSError as error:
             raise self._unwritable(error) from error

@@ -41,9 +41,9 @@ def mirror_of(mirror: str | os.PathLike[str] | None) -> str | None:
     if named is None:
         return None
     text = named if isinstance(named, str) and "\0" not in named else str(as_path(named, "mirror"))
-    scheme = urlsplit(text).scheme.lower()
+    scheme = text.partition(":")[0].lower() if ":" in text else ""
     if scheme in ("http", "https"):
-        if not urlsplit(text).hostname:
+        if not _has_host(text):
             raise UsageError(f"{text}: is no address of a mirror. Expected one such as https://host/folder.")
         return text.rstrip("/")
     if scheme == "file":
@@ -56,6 +56,14 @@ def mirror_of(mirror: str | os.PathLike[str] | None) -> str | None:
     if not folder.is_dir():
         raise UsageError(f"{text}: there is no such folder. A mirror is an http or https address, or a folder.")
     return folder.absolute().as_uri().rstrip("/")
+
+
+def _has_host(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is none
+        return False
 
 
 def find_listing(client: Client, mirror: str | None, file: Path | None, teller: Teller) -> Listing:

@@ -148,7 +148,7 @@ class _Row:
             what += (
                 f" {room(self._furthest)} of {room(self._job.size)} are kept; the same command goes on from there."
                 if self._furthest
-                else " Then give the same command again."
+                else " The same command tries again."
             )
         raise UnreachableError(f"{shown(self._job.url)}: {what}") from failure
 

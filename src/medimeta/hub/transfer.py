@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medimeta.errors import ChecksumError, MedimetaError, NotPublishedError, UsageError, problems_error
-from medimeta.hub.answer import Answer, PassingError, Place, RefusedError, shown
+from medimeta.hub.answer import Answer, OtherAnswerError, PassingError, Place, RefusedError, shown
 from medimeta.hub.local import Local
 from medimeta.hub.partial import Partial, holds
 from medimeta.hub.remote import RemoteFile
 from medimeta.hub.telling import Teller
+from medimeta.store.disk import room
 
 if TYPE_CHECKING:  # a folder is read without the libraries of HTTP
     from medimeta.hub.client import Client
+
+
+ELSEWHERE = "Check the address, or take another --mirror."
 
 
 def fetch(client: Client | None, file: RemoteFile, path: Path, teller: Teller) -> str:
@@ -74,27 +78,34 @@ def fetch(client: Client | None, file: RemoteFile, path: Path, teller: Teller) -
         try:
             url = _bring_checked(client, file, partial, teller)
         except ChecksumError as error:
-            partial.empty()
-            teller.note(f"{error} It is fetched once more, from the start.")
+            again = "asked for once more" if partial.length else "fetched once more, from the start"
+            teller.note(f"{error} It is {again}.")
             try:
                 url = _bring_checked(client, file, partial, teller)
-            except ChecksumError as again:
-                partial.empty()
+            except ChecksumError as last:
+                kept = f"{room(partial.length)} that came before" if partial.length else "nothing of it"
+                verb = "are" if partial.length else "is"
                 raise ChecksumError(
-                    f"{again} It was fetched twice, and nothing of it is kept. Tell those who publish it, or take "
-                    f"another --mirror."
-                ) from again
+                    f"{last} It was fetched twice, and {kept} {verb} kept. Open the address in a browser to see what "
+                    f"it is; tell those who publish it, or take another --mirror."
+                ) from last
         partial.finish()
     return url
 
 
 def _bring_checked(client: Client | None, file: RemoteFile, partial: Partial, teller: Teller) -> str:
-    url = _bring(client, file, partial, teller)
-    if partial.checksum != file.checksum:
+    try:
+        url = _bring(client, file, partial, teller)
+        if partial.checksum == file.checksum:
+            return url
         raise ChecksumError(
             f"{shown(url)}: is damaged, or not what was published: expected {file.checksum}, got {partial.checksum}."
         )
-    return url
+    except OtherAnswerError:
+        raise
+    except ChecksumError:
+        partial.empty()  # which part of it is wrong, nobody knows
+        raise
 
 
 def _bring(client: Client | None, file: RemoteFile, partial: Partial, teller: Teller) -> str:
@@ -105,14 +116,16 @@ def _bring(client: Client | None, file: RemoteFile, partial: Partial, teller: Te
             return url
         try:
             _bring_from(url, client, file, partial, teller)
-        except (NotPublishedError, RefusedError) as error:  # some servers refuse what they do not have
+        # Some servers refuse, or have a page for, what they do not have.
+        except (NotPublishedError, RefusedError, OtherAnswerError) as error:
             refusals.append(error)
         else:
             return url
-    if len(refusals) == 1:
+    if len(refusals) == 1 and not isinstance(refusals[0], NotPublishedError):
         raise refusals[0]
-    kind = RefusedError if any(isinstance(each, RefusedError) for each in refusals) else NotPublishedError
-    raise problems_error(kind, f"{file.key}: is at none of its addresses.", [str(each) for each in refusals])
+    kinds = (OtherAnswerError, RefusedError, NotPublishedError)
+    kind = next(kind for kind in kinds if any(isinstance(each, kind) for each in refusals))
+    raise problems_error(kind, f"{file.key}: is at none of its addresses.", list(map(str, refusals)), ELSEWHERE)
 
 
 def _bring_from(url: str, client: Client | None, file: RemoteFile, partial: Partial, teller: Teller) -> None:
@@ -133,15 +146,15 @@ def _take(place: Place, file: RemoteFile, partial: Partial, teller: Teller) -> N
     """Take what one answer brings."""
     with place.open(partial.length) as answer:
         if answer.total is not None and answer.total != file.size:
-            kind = f" ({answer.kind})" if answer.kind else ""
-            raise ChecksumError(
+            kind = f" ({answer.kind})" if answer.kind.isprintable() and answer.kind else ""
+            raise OtherAnswerError(
                 f"{shown(place.url)}: has another size than was published: expected {file.size:,} bytes, "
                 f"got {answer.total:,}{kind}."
             )
         _keep_to_one_version(place, answer, file, partial)
         known = partial.length - answer.start  # bytes that come again, as the server does not skip them
         teller.step("fetching", partial.length, file.size)
-        while block := answer.read():
+        while partial.length < file.size and (block := answer.read()):  # the end of the answer may never come
             fresh = block[known:]
             known = max(0, known - len(block))
             if partial.length + len(fresh) > file.size:

@@ -150,5 +150,9 @@ def _described(head: bytes) -> str:
             return f"starts like {what}. {expected} {_REPACK}"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(_PAGES):
-        return f"starts like a web page or a message ({head[:60]!r}). {expected} The server sent this in its place."
-    return f"starts like no archive ({head[:16]!r}). {expected} {FETCH_AGAIN}"
+        return f"starts like a web page or a message ({_text(head)}). {expected} It was saved in place of the archive."
+    return f"starts like no archive ({_text(head[:16])}). {expected} {FETCH_AGAIN}"
+
+
+def _text(head: bytes) -> str:
+    return ascii(head[:60].decode("utf-8", "replace"))

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from medimeta.errors import ChecksumError
-from medimeta.hub.answer import Answer, PassingError, host_of, shown
+from medimeta.hub.answer import Answer, OtherAnswerError, PassingError, host_of, shown
 from medimeta.hub.client import Client, Reply
 from medimeta.hub.failures import of_status
 from medimeta.hub.telling import Teller
@@ -45,7 +44,7 @@ class Web:
             raise PassingError(self.url, "the server sends another part than the one that was asked for")
         if reply.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and asked:
             if total is not None and total <= asked:
-                raise ChecksumError(f"{shown(self.url)}: the file there has {total:,} bytes only.")
+                raise OtherAnswerError(f"{shown(self.url)}: the file there has {total:,} bytes, fewer than came.")
             self._without_ranges("refuses to go on where it broke off")
             raise PassingError(self.url, "the server refuses to go on where it broke off")
         raise of_status(reply.status, reply.headers, self.url)

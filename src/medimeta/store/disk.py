@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,9 @@ def stored_bytes(samples: int, channels: int, size: int, *, tiff: bool, masks: i
     image = channels * size**2
     files = masks * (size**2 + FILE_BYTES) + (samples * (image + FILE_BYTES) if tiff else 0)
     return samples * (image + ROW_BYTES) + files
+
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def free_bytes(root: Path) -> int:

@@ -238,7 +238,7 @@ def _annotation_problems(stored: StoredDataset, manifest: Manifest | None, remar
                 continue
             told += 1
             if told <= 5:
-                yield f"{layout.ANNOTATIONS}, sample {row}: {column} should be {expected}, is {got}"
+                yield f"{layout.ANNOTATIONS}, sample {row}: {column} should be {expected or 'empty'}, is {got}"
     if told > 5:
         yield f"{layout.ANNOTATIONS}: {told - 5} more cells differ"
     if rows != len(stored):
