@@ -324,6 +324,13 @@ def test_no_password_is_told_or_kept(mirror, root, capsys):
     assert "secret" not in said + (root / "bus" / "manifest.json").read_text()
 
 
+def test_what_departs_from_the_catalogue_is_refused_on_request(fetch, root):
+    with pytest.raises(ReleaseMismatchError, match="holds 15 samples, the catalogue says 780") as error:
+        fetch("bus", strict=True)
+    assert "The archive is bus.zip, from http" in str(error.value)
+    assert not (root / "bus").exists()
+
+
 def test_a_file_in_the_place_of_a_dataset_is_not_removed(fetch, root):
     root.mkdir()
     (root / "bus").write_text("mine")
@@ -389,6 +396,7 @@ def test_wrong_use_is_told(mirror, root, tmp_path):
         ({"mirror": "ftp://host"}, "an http or https address, or a folder"),
         ({"mirror": "http://"}, "no address of a mirror"),
         ({"mirror": "http://[::1"}, "no address of a mirror"),
+        ({"mirror": "file://[::1"}, "no address of a folder"),
         ({"mirror": "http://host:99999"}, "no address of a mirror"),
         ({"mirror": tmp_path / "none"}, "there is no such folder"),
         ({"from_dir": tmp_path / "none"}, "there is no such folder"),

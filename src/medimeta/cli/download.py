@@ -46,6 +46,9 @@ def command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Fetch again what is there; it stays until the new one is verified.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse what departs from the catalogue, such as fewer samples.")
+    ] = False,
     timeout: Annotated[
         float, typer.Option(min=0.01, max=3600, help="Seconds without a byte after which a connection is broken.")
     ] = 30.0,
@@ -68,6 +71,7 @@ def command(
             jobs=jobs,
             keep_archive=keep_archive,
             overwrite=overwrite,
+            strict=strict,
             timeout=timeout,
             progress=display,
         )

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from medimeta.catalogue.schema import DatasetCard
 from medimeta.errors import ReleaseMismatchError, StoreError, UnsafeArchiveError, problems_error
 from medimeta.hub.answer import shown
 from medimeta.hub.attribution import attribution
 from medimeta.hub.contents import check_contents, most_bytes, write_download_manifest
-from medimeta.hub.partial import check_file
-from medimeta.hub.remote import RemoteFile
+from medimeta.hub.partial import check_file, partial_path
+from medimeta.hub.remote import RemoteFile, local_path
 from medimeta.hub.report import DownloadReport
 from medimeta.hub.telling import Teller
 from medimeta.hub.transfer import fetch
@@ -54,6 +52,8 @@ class Order:
         Whether the archive is kept below the root.
     overwrite : bool
         Whether a dataset that is there is replaced.
+    strict : bool
+        Whether one that departs from the catalogue's card is refused.
     """
 
     card: DatasetCard
@@ -63,6 +63,7 @@ class Order:
     in_place: bool = False
     keep_archive: bool = False
     overwrite: bool = False
+    strict: bool = False
 
     @property
     def kept(self) -> Path:
@@ -91,6 +92,8 @@ def download_one(order: Order, client: Client, teller: Teller) -> DownloadReport
             unpacked = unpack(archive, work / "unpacked", most_bytes(card), teller)
             teller.step("verifying")
             departures = check_contents(unpacked.folder, card)
+            if order.strict and departures:
+                raise problems_error(ReleaseMismatchError, f"{card.id}: departs from the catalogue:", departures)
         origin = DownloadOrigin(
             record=shown(order.record),
             url=shown(url),
@@ -167,8 +170,8 @@ def bytes_to_come(order: Order) -> int:
     """Return how many bytes of the archive are not here yet."""
     if order.in_place or _size(order.kept) == order.file.size:
         return 0
-    work = download_folder(order.root, order.card.id)
-    there = max((_size(path) for path in work.iterdir() if path.is_file()), default=0) if work.is_dir() else 0
+    target = download_folder(order.root, order.card.id) / order.file.key
+    there = max(_size(target), _size(partial_path(target, order.file)), 0)
     return max(0, order.file.size - there)
 
 
@@ -176,7 +179,7 @@ def _archive(order: Order, work: Path, client: Client, teller: Teller) -> tuple[
     """Return the archive, whole and checked, and where it came from."""
     if order.in_place:
         [url] = order.file.urls
-        path = Path(url2pathname(urlsplit(url).path))
+        path = local_path(url)
         check_file(path, order.file, teller)
         return path, url
     path = order.kept if _size(order.kept) == order.file.size else work / order.file.key

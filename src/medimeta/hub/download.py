@@ -87,6 +87,7 @@ def download(
     jobs: int = JOBS,
     keep_archive: bool = False,
     overwrite: bool = False,
+    strict: bool = False,
     timeout: float = 30.0,
     progress: Progress | bool = True,
 ) -> tuple[DownloadReport, ...]:
@@ -116,6 +117,9 @@ def download(
         Keep the archives, in the folder ``archives`` below the root.
     overwrite : bool
         Fetch again what is there, and replace it once the new one is verified.
+    strict : bool
+        Refuse what departs from the catalogue in numbers of samples, size of images or names, which else is told and
+        written to the manifest.
     timeout : float
         Seconds without an answer, or without a byte, after which a connection counts as broken.
     progress : bool or callable
@@ -153,6 +157,7 @@ def download(
             jobs=jobs,
             keep_archive=keep_archive,
             overwrite=overwrite,
+            strict=strict,
             timeout=timeout,
             progress=shown,
         )
@@ -173,6 +178,7 @@ def run_downloads(
     jobs: int = JOBS,
     keep_archive: bool = False,
     overwrite: bool = False,
+    strict: bool = False,
     timeout: float = 30.0,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -193,8 +199,8 @@ def run_downloads(
         _make_root(place)
         with Client(timeout=timeout) as client:
             said = _listing(client, mirror, listing, from_dir, progress)
-            ways = {"in_place": from_dir is not None, "keep_archive": keep_archive, "overwrite": overwrite}
-            orders, absent = _orders(wanted, said, place, **ways)
+            ways = {"keep_archive": keep_archive, "overwrite": overwrite, "strict": strict}
+            orders, absent = _orders(wanted, said, place, in_place=from_dir is not None, **ways)
             failed |= absent
             _check_room(place, orders)
             remarks = _remarks(said)

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from medimeta.errors import NotPublishedError, UnreachableError
 from medimeta.hub.answer import BLOCK, Answer
+from medimeta.hub.remote import local_path
 
 
 class Local:
@@ -42,7 +42,7 @@ class Local:
             raise UnreachableError(f"{self.url}: is no address ({error}).") from error
         if parts.netloc not in ("", "localhost"):
             raise UnreachableError(f"{self.url}: names a file of the machine {parts.netloc}; it must be one of this.")
-        return Path(url2pathname(parts.path))
+        return local_path(self.url)
 
 
 class _Body:

@@ -34,8 +34,7 @@ class Partial:
     """
 
     def __init__(self, target: Path, file: RemoteFile, teller: Teller) -> None:
-        piece = file.checksum.value[:12] if file.checksum else str(file.size)
-        self.path = target.with_name(f".{target.name}.{piece}.part")
+        self.path = partial_path(target, file)
         self.length = 0
         self.version = ""
         self._target, self._size, self._checksum = target, file.size, file.checksum
@@ -118,6 +117,12 @@ class Partial:
             f"{room(self._size - self.length)} more are needed. {room(self.length)} are kept: make room, and the same "
             f"command goes on from there."
         )
+
+
+def partial_path(target: Path, file: RemoteFile) -> Path:
+    """Return where the part of a file lies that has come so far."""
+    piece = file.checksum.value[:12] if file.checksum else str(file.size)
+    return target.with_name(f".{target.name}.{piece}.part")
 
 
 def holds(path: Path, file: RemoteFile, teller: Teller) -> bool:

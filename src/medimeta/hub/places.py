@@ -14,7 +14,7 @@ from medimeta.catalogue.release import RELEASE
 from medimeta.errors import DownloadError, ListingError, NotPublishedError, UnreachableError, UsageError
 from medimeta.hub.answer import RefusedError
 from medimeta.hub.listing import MAX_LISTING_BYTES, Listing, parse_listing
-from medimeta.hub.remote import RemoteFile
+from medimeta.hub.remote import RemoteFile, local_path
 from medimeta.hub.telling import Teller
 
 if TYPE_CHECKING:
@@ -47,9 +47,10 @@ def mirror_of(mirror: str | os.PathLike[str] | None) -> str | None:
             raise UsageError(f"{text}: is no address of a mirror. Expected one such as https://host/folder.")
         return text.rstrip("/")
     if scheme == "file":
-        from urllib.request import url2pathname
-
-        text = url2pathname(urlsplit(text).path)
+        try:
+            text = str(local_path(text))
+        except ValueError:
+            raise UsageError(f"{text}: is no address of a folder.") from None
     elif "://" in text:
         raise UsageError(f"{text}: a mirror is an http or https address, or a folder.")
     folder = Path(text)
@@ -145,9 +146,7 @@ def _read_file(file: Path) -> bytes:
 def _read(client: Client, url: str, teller: Teller) -> bytes:
     if not url.startswith("file:"):
         return client.read(url, MAX_LISTING_BYTES, teller)
-    from urllib.request import url2pathname
-
-    path = Path(url2pathname(urlsplit(url).path))
+    path = local_path(url)
     if not path.is_file():
         raise NotPublishedError(f"{path}: there is no such file.")
     return _read_file(path)

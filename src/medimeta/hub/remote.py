@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -31,6 +34,17 @@ class Checksum:
     def new(self) -> _Hash:
         """Return a fresh hasher of its algorithm."""
         return hashlib.new(self.algorithm, usedforsecurity=False)
+
+
+def local_path(url: str) -> Path:
+    """Return the path that a ``file:`` address names.
+
+    Raises
+    ------
+    ValueError
+        It is no address.
+    """
+    return Path(url2pathname(urlsplit(url).path))
 
 
 @dataclass(frozen=True)
