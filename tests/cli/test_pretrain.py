@@ -32,7 +32,7 @@ def test_what_a_file_has_wrong_is_told_at_once(small_root, tmp_path, capsys):
     told = capsys.readouterr().err
     assert f"{file}: 4 problems:" in told
     assert "shotts: there is no such setting. Did you mean 'shots'?" in told
-    assert "task_weights must be above 0, got 0 for bus/malignancy" in told
+    assert "task_weights must be above 0 and at most 1,000,000,000, got 0 for bus/malignancy" in told
 
 
 def test_a_target_says_what_is_missing(small_root, tmp_path, capsys):

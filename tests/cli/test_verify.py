@@ -102,8 +102,8 @@ def test_the_root_comes_from_the_option_then_the_environment_then_the_folder(
 def test_lists_are_separated_by_commas_or_repeated_and_name_each_thing_once():
     assert words(["bus,pbc", " oct ", "", "bus"]) == ["bus", "pbc", "oct"]
     assert words(None, ["resnet18"]) == words([","], ["resnet18"]) == ["resnet18"]
-    assert numbers(["0,1", "2"], [7]) == [0, 1, 2]
-    assert numbers(None, [7]) == [7]
+    assert numbers(["0,1", "2"], [7], "--seeds") == [0, 1, 2]
+    assert numbers(None, [7], "--seeds") == [7]
 
 
 @pytest.mark.parametrize(("value", "count"), [("auto", "auto"), ("1", 1), ("16", 16)])

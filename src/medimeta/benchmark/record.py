@@ -15,11 +15,11 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from medimeta._files import write_whole
+from medimeta.learning.model_folder import model_problem
 from medimeta.learning.predictions.npz_files import npz_bytes
 from medimeta.learning.predictions.predictions import Predictions
 from medimeta.learning.provenance import package as package
 from medimeta.learning.provenance import versions as versions
-from medimeta.learning.saved_model import model_problem
 
 FORMAT_VERSION = 2  # 2: a method, few-shot results, how it was trained apart from what was tested
 RUN_AGAIN = "The same benchmark command makes it again."

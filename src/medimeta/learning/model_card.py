@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
 
 from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
@@ -13,8 +13,10 @@ from medimeta.catalogue.catalogue import default_catalogue
 from medimeta.catalogue.own import UNSPECIFIED, own_terms
 from medimeta.catalogue.schema import Card, DatasetCard, Licence, TaskCard, Text
 from medimeta.errors import DamagedStoreError, UnknownNameError
-from medimeta.loading.normalize import Normalize
 from medimeta.store.reader import StoredDataset
+
+if TYPE_CHECKING:  # tables are made from records and cards alone, without torch
+    from medimeta.loading.normalize import Normalize
 
 FORMAT_VERSION = 1  # of model.json; a newer one is refused with the advice to upgrade
 MOST_SIZE = 4096  # pixels of a side: no dataset is built larger

@@ -11,23 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from medimeta._files import as_path
 from medimeta._numbers import shown
 from medimeta._optional import require
-from medimeta.errors import ModelError, ModelNotFoundError, UnknownNameError, UsageError, problems_error
+from medimeta.errors import ModelError, UnknownNameError, UsageError, problems_error
 from medimeta.learning.backbones import make_backbone
 from medimeta.learning.model import TaskModel
-from medimeta.learning.model_card import FORMAT_VERSION, ModelCard, WeightsFile
+from medimeta.learning.model_card import ModelCard, WeightsFile
+from medimeta.learning.model_folder import CARD, README, WEIGHTS, read_card
 from medimeta.learning.model_readme import readme_text
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-CARD, README, WEIGHTS = "model.json", "README.md", "model.safetensors"
-MAX_CARD_BYTES = 16_000_000
 SHOWN = 5  # layers named in a message
 COMPUTES = "medimeta"  # name of what a card says, too, in the metadata of the weights
 COMPILED = "_orig_mod."  # what torch.compile puts before the names of layers
@@ -129,7 +127,7 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     """
     folder = as_path(path, "the folder of a saved model")
     where = _device(device)
-    card = _read_card(folder)
+    card = read_card(folder)
     state = _read_weights(folder, card)
     with torch.random.fork_rng(devices=[]):  # making layers draws numbers, which is nobody's business here
         model = _empty(folder, card)
@@ -145,18 +143,6 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     model.load_state_dict(state)
     model.card = card  # type: ignore[assignment]
     return model.to(memory_format=torch.channels_last).to(where).eval()
-
-
-def model_problem(folder: Path) -> str | None:
-    """Say what a saved model lacks at a glance: files, or bytes of its weights; None where it is whole."""
-    try:
-        file = _read_card(folder).weights
-        size = (folder / WEIGHTS).stat().st_size
-    except ModelNotFoundError:
-        return f"{folder.name}: is missing"
-    except (ModelError, OSError):
-        return f"{folder.name}: is damaged"
-    return None if file is not None and file.bytes == size else f"{folder.name}: is damaged"
 
 
 def _write(folder: Path, model: nn.Module, card: ModelCard) -> None:
@@ -186,40 +172,6 @@ def _write_weights(path: Path, state: Mapping[str, torch.Tensor], metadata: Mapp
 def _replaceable(place: Path) -> bool:
     """Whether there is nothing at a place but a saved model, or an empty folder."""
     return place.is_dir() and {path.name for path in place.iterdir()} in (set(), {CARD, README, WEIGHTS})
-
-
-def _read_card(folder: Path) -> ModelCard:
-    path = folder / CARD
-    if not path.is_file():
-        raise ModelNotFoundError(
-            f"{folder}: there is no saved model here: {CARD} is missing. Pass the folder that holds it."
-        )
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CARD_BYTES + 1)
-        if len(data) > MAX_CARD_BYTES:
-            raise ModelError(
-                f"{path}: is larger than the {MAX_CARD_BYTES:,} bytes that it may have. Copy the whole folder again."
-            )
-        raw = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: is not valid JSON ({error}).") from None
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}).") from None
-    version = raw.get("format_version") if isinstance(raw, dict) else None
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise ModelError(
-            f"{path}: has format version {version}, newer than the {FORMAT_VERSION} that this version of medimeta "
-            f"reads. Upgrade medimeta."
-        )
-    try:
-        return ModelCard.model_validate_json(data)
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, each['loc'])) or 'card'}: {each['msg'].removeprefix('Value error, ')}"
-            for each in error.errors(include_url=False)
-        ]
-        raise problems_error(ModelError, f"{path}: is not the card of a model.", problems) from None
 
 
 def _read_weights(folder: Path, card: ModelCard) -> dict[str, torch.Tensor]:
