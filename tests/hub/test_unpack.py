@@ -25,7 +25,7 @@ import medimeta.hub.extraction as extraction
 import medimeta.hub.members as member_names
 import medimeta.hub.zips as zips
 from medimeta.errors import DownloadError, ReleaseMismatchError, StoreError, UnsafeArchiveError
-from medimeta.hub.members import Names, RefusedError
+from medimeta.hub.members import Names, OddMemberError
 from medimeta.hub.telling import Stopped, Teller
 from medimeta.hub.unpack import unpack, unpacked_bytes
 
@@ -200,7 +200,7 @@ def test_whatever_is_admitted_stays_inside_and_has_a_place_of_its_own(entries):
     for name, folder in entries:
         try:
             admitted = names.admit(name, folder=folder)
-        except RefusedError:
+        except OddMemberError:
             continue
         if admitted:
             parts = Path(admitted).parts

@@ -321,9 +321,8 @@ def _on_threads(
     """Work through the orders on a few threads; Ctrl-C stops them, and is raised once they have."""
     stop = threading.Event()
     waiting: queue.SimpleQueue[Order] = queue.SimpleQueue()
-    ended: queue.SimpleQueue[None] = (
-        queue.SimpleQueue()
-    )  # not join: Python 3.11 takes a thread for ended if Ctrl-C comes then
+    # Threads say that they ended, as Python 3.11 takes one that it joins for ended when Ctrl-C comes then.
+    ended: queue.SimpleQueue[None] = queue.SimpleQueue()
     results: dict[str, DownloadReport | MedimetaError] = {}
     broken: list[BaseException] = []
     for order in orders:

@@ -11,7 +11,7 @@ from medimeta.errors import SHOWN, ReleaseMismatchError
 from medimeta.store import layout
 
 
-class RefusedError(ValueError):
+class OddMemberError(ValueError):
     """A member that no archive of the release holds; the message names it and says why."""
 
 
@@ -28,7 +28,7 @@ class Names:
     ('bus/images', 'bus/info.yaml', '')
     >>> names.admit("bus/INFO.yaml")
     Traceback (most recent call last):
-    medimeta.hub.members.RefusedError: the member 'bus/INFO.yaml' is there twice
+    medimeta.hub.members.OddMemberError: the member 'bus/INFO.yaml' is there twice
     """
 
     def __init__(self) -> None:
@@ -41,32 +41,32 @@ class Names:
 
         Raises
         ------
-        RefusedError
+        OddMemberError
             It may not be extracted, or there are too many.
         """
         self._count += 1
         if self._count > MAX_MEMBERS:
-            raise RefusedError(f"there are more than {MAX_MEMBERS:,} members")
+            raise OddMemberError(f"there are more than {MAX_MEMBERS:,} members")
         name = _clean(raw)
         if not name:
             if folder:
                 return ""
-            raise RefusedError(f"the member {raw!r} has no name")
+            raise OddMemberError(f"the member {raw!r} has no name")
         if junk(f"{name}/" if folder else name):
             return ""
         key = _folded(name)
         if key in self._files:
-            raise RefusedError(f"the member {raw!r} is there twice")
+            raise OddMemberError(f"the member {raw!r} is there twice")
         if folder:
             self._folders.add(key)
         elif key in self._folders:
-            raise RefusedError(f"the member {raw!r} is both a file and a folder")
+            raise OddMemberError(f"the member {raw!r} is both a file and a folder")
         else:
             self._files.add(key)
         parent = key.rpartition("/")[0]
         while parent and parent not in self._folders:
             if parent in self._files:
-                raise RefusedError(f"the member {raw!r} lies in a folder that is also a file")
+                raise OddMemberError(f"the member {raw!r} lies in a folder that is also a file")
             self._folders.add(parent)
             parent = parent.rpartition("/")[0]
         return name
@@ -76,11 +76,11 @@ def _clean(raw: str) -> str:
     """Return a name with forward slashes, which Windows packs as backslashes, and without parts that say nothing."""
     name = raw.replace("\\", "/")
     if "\0" in name:
-        raise RefusedError(f"the name of the member {raw!r} holds a NUL")
+        raise OddMemberError(f"the name of the member {raw!r} holds a NUL")
     if leads_out(name):
-        raise RefusedError(f"the member {raw!r} leads out of the archive")
+        raise OddMemberError(f"the member {raw!r} leads out of the archive")
     if not is_unicode(name):
-        raise RefusedError(f"the name of the member {raw!a} is not Unicode")
+        raise OddMemberError(f"the name of the member {raw!a} is not Unicode")
     return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 

@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 
 from medimeta.errors import UnsafeArchiveError
 from medimeta.hub.extraction import BLOCK, FETCH_AGAIN, Extraction, reading
-from medimeta.hub.members import RefusedError
+from medimeta.hub.members import OddMemberError
 
 SLACK = 16 * BLOCK  # bytes that may lie between two members: headers, long names, padding
 
@@ -75,12 +75,12 @@ def _admitted(info: tarfile.TarInfo, out: Extraction) -> str:
     try:
         name = out.names.admit(info.name, folder=info.isdir())
         if not (info.isfile() or info.isdir()):
-            raise RefusedError(f"the member {info.name!r} is a link or a device")
+            raise OddMemberError(f"the member {info.name!r} is a link or a device")
         if info.issparse():
-            raise RefusedError(
+            raise OddMemberError(
                 f"the member {info.name!r} is stored with holes, which is not read; pack without --sparse"
             )
-    except RefusedError as error:
+    except OddMemberError as error:
         raise UnsafeArchiveError(
             f"{out.archive}: holds what no archive of the release holds: {error}. Do not trust it."
         ) from None

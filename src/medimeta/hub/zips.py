@@ -16,7 +16,7 @@ from medimeta._inflate import member_blocks
 from medimeta._members import MAX_MEMBERS
 from medimeta.errors import UnsafeArchiveError, problems_error
 from medimeta.hub.extraction import BLOCK, Extraction, reading
-from medimeta.hub.members import Names, RefusedError, dataset_folder
+from medimeta.hub.members import Names, OddMemberError, dataset_folder
 
 MAX_DIRECTORY = 128 * MAX_MEMBERS  # bytes of the list of members, which is read into memory whole
 
@@ -92,7 +92,7 @@ def _admitted(archive: Path, file: zipfile.ZipFile, names: Names) -> Members:
         try:
             if name := _admit(info, names):
                 members.append((info, name))
-        except RefusedError as error:
+        except OddMemberError as error:
             problems.append(str(error))
             if len(problems) > MAX_MEMBERS // 1000:
                 break
@@ -113,11 +113,11 @@ def _admit(info: zipfile.ZipInfo, names: Names) -> str:
     folder = raw.endswith(("/", "\\")) or kind == stat.S_IFDIR
     name = names.admit(raw, folder=folder)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise RefusedError(f"the member {raw!r} is a link or a device")
+        raise OddMemberError(f"the member {raw!r} is a link or a device")
     if folder and info.file_size:
-        raise RefusedError(f"the member {raw!r} is a folder, but holds {info.file_size:,} bytes")
+        raise OddMemberError(f"the member {raw!r} is a folder, but holds {info.file_size:,} bytes")
     if info.flag_bits & 0x1:
-        raise RefusedError(f"the member {raw!r} is encrypted")
+        raise OddMemberError(f"the member {raw!r} is encrypted")
     return "" if folder else name
 
 
